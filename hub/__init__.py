@@ -1,0 +1,1 @@
+"""The hub: holds the work, hands it to connected runners, keeps the truth."""

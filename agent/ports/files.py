@@ -140,9 +140,12 @@ class SystemDisk:
         """Remove a folder and all below it, read-only entries included; nothing there is fine. Not durable."""
         if not path.exists():
             return
-        for folder, _, _ in os.walk(path):
+        for folder, _, files in os.walk(path):
             # A build's tree is read-only; its owner may still remove it once the folders can be written.
             Path(folder).chmod(0o700)
+            if sys.platform == "win32":  # there the files' own flag counts too
+                for name in files:
+                    Path(folder, name).chmod(0o600)
         shutil.rmtree(path)
 
 

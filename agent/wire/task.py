@@ -1,0 +1,121 @@
+"""What a runner is told of a task: how to launch it, within which limits, and how the task looks to its bot."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+
+from agent.wire.ids import Sha256Hex, WireBuildId
+from agent.wire.words import Kind, OnDisconnect, ReportPolicy
+
+
+class WireModel(BaseModel):
+    """Root of everything on the wire: immutable, unknown fields ignored (P13)."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Totals(WireModel):
+    """Items of a bot's work: all three are known or none is."""
+
+    total: int = Field(ge=0)
+    processed: int = Field(ge=0)
+    failed: int = Field(ge=0)
+
+
+class Launch(WireModel):
+    """How a build is started; found once, in the hub, when it is deployed (`bot-packages.md` §2).
+
+    ``entry`` is relative to the build's root. ``args`` is a template: each element one argument, ``{name}`` a parameter.
+    ``command`` replaces the kind's own command line. ``python`` is a version such as ``3.11``, empty where none is needed.
+    """
+
+    kind: Kind
+    entry: str
+    args: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    python: str = ""
+    report: ReportPolicy = ReportPolicy.OPTIONAL
+    artifacts: str = ""
+
+
+class BuildReference(WireModel):
+    """A build that a runner should have ready."""
+
+    build_id: WireBuildId
+    digest: Sha256Hex
+    bot: str
+    version: str
+    launch: Launch
+    lock: Sha256Hex | None = None
+    """Digest of the resolved, hashed requirement list; None where the bot needs no packages."""
+
+
+class Ladder(WireModel):
+    """Seconds between the steps that end a bot (`core.md` §4)."""
+
+    interrupt_after_s: float = Field(default=10.0, ge=0)
+    """From a cancel to SIGINT; a kill or a timeout sends it at once."""
+    terminate_after_s: float = Field(default=10.0, ge=0)
+    kill_after_s: float = Field(default=5.0, ge=0)
+    survivors_after_s: float = Field(default=10.0, ge=0)
+
+
+class Limits(WireModel):
+    """Bounds of one execution."""
+
+    run_limit_s: float | None = Field(default=24 * 3600.0, gt=0)
+    no_progress_s: float | None = Field(default=None, gt=0)
+    lost_after_s: float = Field(default=600.0, ge=120)
+    output_bytes: int = Field(default=1024**3, gt=0)
+    ladder: Ladder = Ladder()
+
+
+class TaskSnapshot(WireModel):
+    """The task as its own bot may see it at the moment of the grant."""
+
+    number: int = Field(ge=1)
+    round: int = Field(ge=1)
+    workspace: str
+    """Label of the workspace, BotCity's organization."""
+    automation: str
+    automation_name: str
+    bot: str
+    parameters: dict[str, JsonValue]
+    priority: int = Field(ge=0, le=10)
+    test: bool = False
+    state: str
+    created_at: AwareDatetime
+    updated_at: AwareDatetime | None = None
+    started_at: AwareDatetime | None = None
+    not_before: AwareDatetime | None = None
+    created_by: str | None = None
+    runner: str | None = None
+    status: str | None = None
+    """Reported or settled status, a `ReportStatus` or `Outcome` word."""
+    message: str | None = None
+    totals: Totals | None = None
+    interrupted: bool = False
+    killed: bool = False
+    timed_out: bool = False
+
+
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class Work(WireModel):
+    """All that a runner needs to start one execution of a prepared build."""
+
+    build: BuildReference
+    task: TaskSnapshot
+    on_disconnect: OnDisconnect = OnDisconnect.KEEP
+    report: ReportPolicy = ReportPolicy.OPTIONAL
+    limits: Limits = Limits()
+    secret_parameters: tuple[str, ...] = ()
+    """Names of parameters whose values are masked in the output and never put into arguments."""
+
+
+def newest(*moments: datetime | None) -> datetime | None:
+    """The latest of the given times that are known."""
+    known = [moment for moment in moments if moment is not None]
+    return max(known) if known else None

@@ -1,0 +1,111 @@
+"""What the gateway asks of the daemon, and nothing more (`core.md` §6). `daemon` implements it, tests fake it.
+
+The gateway knows bots by their token only. It never sees the spool, the link or a folder.
+"""
+
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.wire.facts import ReportFact
+from agent.wire.task import TaskSnapshot
+
+
+class MasksUnavailableError(Exception):
+    """The shim could not be told a new secret: the bot must not get it; answer 503 (`core.md` §3)."""
+
+
+class ExecutionGoneError(Exception):
+    """The execution ended and was forgotten between the look-up and the call; answer as for an unknown token."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forward:
+    """Where calls go now: the open session's ticket, worth nothing once that session has ended."""
+
+    base_url: str
+    """``https://host:port`` of the hub, without a slash at the end."""
+    ticket: str
+    epoch: int
+    ssl_context: ssl.SSLContext | None
+    """None for plain http (loopback, or allowed at enrolment)."""
+
+
+class BotExecution(Protocol):
+    """The execution whose bot is calling. Values are those of this moment: look it up again for each call."""
+
+    @property
+    def execution_id(self) -> str:
+        """``exe_…``; goes into ``Botyard-Execution`` of a forwarded call."""
+        ...
+
+    @property
+    def task_id(self) -> str:
+        """``tsk_…``."""
+        ...
+
+    @property
+    def fence(self) -> int:
+        """The grant's value of the fence."""
+        ...
+
+    @property
+    def task(self) -> TaskSnapshot:
+        """The task as `Start` carried it; its ``number`` is the id that BotCity's clients use."""
+        ...
+
+    @property
+    def reports(self) -> Sequence[ReportFact]:
+        """Reports in the spool, oldest first; the last that is not late is laid over later GETs."""
+        ...
+
+    @property
+    def interrupted(self) -> bool:
+        """True once somebody asked the bot to finish, or a stop was decided."""
+        ...
+
+    @property
+    def reaped(self) -> bool:
+        """True once the shim has reaped the main process: a finish is a late report from here on (`core.md` §4)."""
+        ...
+
+    def mask(self, text: str) -> str:
+        """The text without this execution's secrets. For every text that goes into a fact or to the hub's log."""
+        ...
+
+
+class GatewayHost(Protocol):
+    """The daemon as the gateway sees it. Call on the daemon's event loop."""
+
+    def execution(self, token: str) -> BotExecution | None:
+        """The execution that this token belongs to while its tree is not empty (and 5 s more), else None.
+
+        Executions whose masks were not read back from their shim yet are None too: the caller waits or answers 503
+        (`core.md` §2); see `adopting`.
+        """
+        ...
+
+    @property
+    def adopting(self) -> bool:
+        """True after a start while shims are still being asked: an unknown token may become known in a moment."""
+        ...
+
+    async def record_report(self, execution_id: str, report: ReportFact) -> ReportFact:
+        """Write a report to the spool; durable on return. Returns it as recorded (``late`` is set here).
+
+        Raises ExecutionGoneError. The text must have been masked.
+        """
+        ...
+
+    async def add_masks(self, execution_id: str, secrets: Sequence[str]) -> None:
+        """Have the shim mask these from the next byte on; installed on return, or MasksUnavailableError."""
+        ...
+
+    def forward(self) -> Forward | None:
+        """The open session, or None while there is none."""
+        ...
+
+    async def wait_forward(self, not_epoch: int = 0) -> Forward:
+        """Wait until a session is open whose epoch is not `not_epoch`; the caller limits the wait."""
+        ...

@@ -20,6 +20,14 @@ class ExecutionGoneError(Exception):
     """The execution ended and was forgotten between the look-up and the call; answer as for an unknown token."""
 
 
+class TooManyReportsError(Exception):
+    """This execution has reported `REPORTS_MAX` times: answer 429. What was recorded stays."""
+
+
+REPORTS_MAX = 1000
+"""Reports of one execution that are kept; a bot that reports in a loop must not fill the spool (G8)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forward:
     """Where calls go now: the open session's ticket, worth nothing once that session has ended."""
@@ -56,8 +64,8 @@ class BotExecution(Protocol):
         ...
 
     @property
-    def reports(self) -> Sequence[ReportFact]:
-        """Reports in the spool, oldest first; the last that is not late is laid over later GETs."""
+    def report(self) -> ReportFact | None:
+        """The last report in the spool that was not late: laid over later GETs of its own task."""
         ...
 
     @property
@@ -94,7 +102,7 @@ class GatewayHost(Protocol):
     async def record_report(self, execution_id: str, report: ReportFact) -> ReportFact:
         """Write a report to the spool; durable on return. Returns it as recorded (``late`` is set here).
 
-        Raises ExecutionGoneError. The text must have been masked.
+        Raises ExecutionGoneError, and TooManyReportsError after `REPORTS_MAX`. The text must have been masked.
         """
         ...
 

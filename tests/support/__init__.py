@@ -1,0 +1,1 @@
+"""What tests share: waiting, clocks, ports, servers, leak checks. `docs` of each stand in its module."""

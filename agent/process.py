@@ -1,0 +1,188 @@
+"""Processes of this machine: who is still the one we mean, who stands below whom, and how a whole tree is ended.
+
+A process is named by its pid *and* its start: `start_of(pid)` is an opaque text (boot, ticks) that no later process with
+the same pid shares. Nothing here waits; `agent/process_watch.py` waits on a loop. Used by the shim and by the daemon.
+
+What the daemon calls:
+
+    same_process(pid, start) -> bool          adoption: is this still the process of our notes?
+    open_process(pid, start) -> int | None    a pidfd of exactly that process (Linux)
+    descendants(pid) -> list[int]             everything below it now
+    kill_tree(pid) -> None                    SIGKILL for it and all below it, until none is left or can be killed
+    find_by_execution_id(id) -> list[int]     last resort: by BOTYARD_EXECUTION_ID in the environment
+    kill_leftovers(id, started_after) -> list[int]
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+EXECUTION_VARIABLE = "BOTYARD_EXECUTION_ID"
+_KILL_ROUNDS = 50
+_PROC = Path("/proc")
+
+
+def start_of(pid: int) -> str | None:
+    """Return what tells this process from any other of its pid, or None when there is none (a zombie is none)."""
+    if sys.platform != "linux":
+        return _start_by_psutil(pid)
+    fields = _stat(pid)
+    if fields is None or fields[0] in {"Z", "X"}:
+        return None
+    return f"{_boot()}:{fields[19]}"
+
+
+def same_process(pid: int, start: str) -> bool:
+    """Tell whether `pid` still is the process whose `start_of` was noted as `start`."""
+    return bool(start) and start_of(pid) == start
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the pids below `pid`, parents before children, zombies left out."""
+    if sys.platform != "linux":
+        return _descendants_by_psutil(pid)
+    children: dict[int, list[int]] = {}
+    for each in _all_pids():
+        fields = _stat(each)
+        if fields is not None:
+            children.setdefault(int(fields[1]), []).append(each)
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found.extend(below)
+        waiting.extend(below)
+    return [each for each in found if start_of(each) is not None]
+
+
+def command_of(pid: int) -> str:
+    """Return the command line for people, at most 200 characters; empty when it cannot be read."""
+    try:
+        words = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return ""
+    return b" ".join(words).decode("utf-8", "replace").strip()[:200]
+
+
+def signal_all(pids: Iterable[int], number: int) -> None:
+    """Send a signal to each; those that are gone or not ours are passed over."""
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except (ProcessLookupError, PermissionError):
+            continue
+
+
+def kill_tree(pid: int) -> None:
+    """End `pid` and everything below it with SIGKILL.
+
+    The children are stopped first, so that a fork bomb cannot outrun its end. What cannot be killed is left.
+    """
+    for _ in range(_KILL_ROUNDS):
+        below = descendants(pid)
+        if not below:
+            break
+        if sys.platform != "win32":
+            signal_all(below, signal.SIGSTOP)
+            signal_all(below, signal.SIGKILL)
+        else:
+            signal_all(below, signal.SIGTERM)
+    signal_all([pid], signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
+
+
+def find_by_execution_id(execution_id: str) -> list[int]:
+    """Return processes whose environment names this execution; the last resort of core.md §2."""
+    wanted = f"{EXECUTION_VARIABLE}={execution_id}".encode()
+    found = []
+    for pid in _all_pids():
+        try:
+            variables = (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if wanted in variables and start_of(pid) is not None:
+            found.append(pid)
+    return found
+
+
+def kill_leftovers(execution_id: str, started_after_boot_ns: int) -> list[int]:
+    """Kill what `find_by_execution_id` finds and what started after the verdict; return who is still there.
+
+    The start time guards a person's own shell that has the variable in its environment.
+    """
+    for _ in range(_KILL_ROUNDS):
+        found = [pid for pid in find_by_execution_id(execution_id) if _started_boot_ns(pid) >= started_after_boot_ns]
+        if not found:
+            return []
+        for pid in found:
+            kill_tree(pid)
+    return found
+
+
+def open_process(pid: int, start: str) -> int | None:
+    """Return a pidfd of exactly the process that was noted, or None when it is gone. The caller closes it."""
+    if sys.platform != "linux":
+        return None
+    try:
+        fd = os.pidfd_open(pid)
+    except OSError:
+        return None
+    # Only a process that is still the same *after* the open is the one that the descriptor holds.
+    if same_process(pid, start):
+        return fd
+    os.close(fd)
+    return None
+
+
+def _all_pids() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir(_PROC) if name.isdigit()]
+    except OSError:
+        return []
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Fields of /proc/<pid>/stat from the third (state) on; the second may hold blanks and brackets."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_text("ascii", "replace")
+    except OSError:
+        return None
+    return text[text.rindex(")") + 2 :].split()
+
+
+def _started_boot_ns(pid: int) -> int:
+    fields = _stat(pid)
+    # One tick of grace: the kernel rounds down.
+    return (int(fields[19]) + 1) * (1_000_000_000 // os.sysconf("SC_CLK_TCK")) if fields else 0
+
+
+_boot_id: list[str] = []
+
+
+def _boot() -> str:
+    if not _boot_id:
+        try:
+            _boot_id.append((_PROC / "sys/kernel/random/boot_id").read_text().strip()[:8])
+        except OSError:
+            _boot_id.append("")
+    return _boot_id[0]
+
+
+def _start_by_psutil(pid: int) -> str | None:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else f"{psutil.boot_time():.0f}:{process.create_time()}"
+    except psutil.Error:
+        return None
+
+
+def _descendants_by_psutil(pid: int) -> list[int]:
+    import psutil
+
+    try:
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    except psutil.Error:
+        return []

@@ -25,23 +25,23 @@ class BotyardError(Exception):
         self.details: dict[str, Any] = dict(details or {})
 
 
-class NotFound(BotyardError):
+class NotFound(BotyardError):  # noqa: N818  # the five words of style.md §2.7
     """There is no such thing in this workspace."""
 
 
-class Invalid(BotyardError):
+class Invalid(BotyardError):  # noqa: N818  # the five words of style.md §2.7
     """The request can't be carried out in any state; the message names the field and the remedy."""
 
 
-class Conflict(BotyardError):
+class Conflict(BotyardError):  # noqa: N818  # the five words of style.md §2.7
     """The request contradicts what is there now."""
 
 
-class Forbidden(BotyardError):
+class Forbidden(BotyardError):  # noqa: N818  # the five words of style.md §2.7
     """The caller's role or scope does not allow it."""
 
 
-class Unavailable(BotyardError):
+class Unavailable(BotyardError):  # noqa: N818  # the five words of style.md §2.7
     """The hub can't do it now; trying again later may help."""
 
     def __init__(

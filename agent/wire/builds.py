@@ -40,7 +40,7 @@ _FORMAT = 1
 BuildPath = Annotated[str, AfterValidator(check_path)]
 
 
-class BadManifest(ValueError):
+class ManifestError(ValueError):
     """These bytes are not the manifest that they should be."""
 
 
@@ -61,7 +61,7 @@ class Manifest(WireModel):
     """Only empty ones: bots write into an `output/` that their package brought along."""
 
     @model_validator(mode="after")
-    def _is_one_tree(self) -> Self:
+    def _is_one_tree(self) -> Self:  # noqa: N804  # pydantic hands over the model itself
         find_collision([file.path for file in self.files], list(self.folders))
         if self.total_bytes > BUILD_MAX_BYTES:
             raise ValueError(f"{self.total_bytes} bytes are more than a build may have ({BUILD_MAX_BYTES})")
@@ -89,31 +89,32 @@ class Manifest(WireModel):
 def read_manifest(data: bytes, digest: str) -> Manifest:
     """Parse canonical JSON and check that it is the one named by `digest`.
 
-    Raises BadManifest for other bytes, other forms, unsafe paths and anything over the bounds.
+    Raises ManifestError for other bytes, other forms, unsafe paths and anything over the bounds.
     """
     if len(data) > MANIFEST_MAX_BYTES:
-        raise BadManifest(f"a manifest of {len(data)} bytes is too long")
+        raise ManifestError(f"a manifest of {len(data)} bytes is too long")
     if hashlib.sha256(data).hexdigest() != digest:
-        raise BadManifest(f"the manifest's sha256 is not {digest}")
+        raise ManifestError(f"the manifest's sha256 is not {digest}")
     try:
         return Manifest.model_validate_json(data)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise BadManifest(f"manifest {digest}: {fault['msg']}") from None
+        raise ManifestError(f"manifest {digest}: {fault['msg']}") from None
 
 
 def find_collision(files: list[str], folders: list[str]) -> None:
     """Raise ValueError when two of these are one file, or a file and a folder, on some file system (S24)."""
     seen: dict[str, str] = {}
     for path in files:
-        other = seen.setdefault(collision_key(path), path)
-        if other is not path:
-            raise ValueError(f"{ascii(path)} and {ascii(other)} are the same file on some systems")
+        key = collision_key(path)
+        if key in seen:
+            raise ValueError(f"{path!a} and {seen[key]!a} are the same file on some systems")
+        seen[key] = path
     checked: set[str] = set()
     for folder in [*(path.rpartition("/")[0] for path in files), *folders]:
         above = folder
         while above and above not in checked:
             if collision_key(above) in seen:
-                raise ValueError(f"{ascii(above)} is a file and a folder at once")
+                raise ValueError(f"{above!a} is a file and a folder at once")
             checked.add(above)
             above = above.rpartition("/")[0]

@@ -1,7 +1,8 @@
 """Which names a file of a build may have: the same on every platform, or refused (reliability.md S24, S38).
 
 Both sides ask: the hub while it unpacks what somebody uploaded, the runner before a name of a manifest becomes a path.
-A name that is legal on one system and means something else on another is refused everywhere, so that a build is one thing.
+A name that is legal on one system and means something else on another is refused everywhere: a build is one
+thing.
 """
 
 import re
@@ -19,28 +20,28 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DEVICE = re.compile(r"(con|prn|aux|nul|clock\$|conin\$|conout\$|(com|lpt)[0-9¹²³])\Z", re.IGNORECASE)
 
 
-class UnsafePath(ValueError):
+class UnsafePathError(ValueError):
     """This name can't be a file of a build; the text says why, without a stack of reasons."""
 
 
 def check_path(path: str) -> str:
     """Return `path` unchanged when it may name a file of a build, relative and with `/` between its parts.
 
-    Raises UnsafePath with one sentence otherwise.
+    Raises UnsafePathError with one sentence otherwise.
     """
     shown = ascii(path[:200])
     if not path:
-        raise UnsafePath("an empty name")
+        raise UnsafePathError("an empty name")
     if _CONTROL.search(path):
-        raise UnsafePath(f"{shown} holds NUL or another control character")
+        raise UnsafePathError(f"{shown} holds NUL or another control character")
     if "\\" in path:
-        raise UnsafePath(f"{shown} holds a backslash")
+        raise UnsafePathError(f"{shown} holds a backslash")
     if path.startswith("/"):
-        raise UnsafePath(f"{shown} is an absolute path or a network path")
+        raise UnsafePathError(f"{shown} is an absolute path or a network path")
     if _DRIVE.match(path):
-        raise UnsafePath(f"{shown} begins with a drive letter")
+        raise UnsafePathError(f"{shown} begins with a drive letter")
     if _encoded_size(path, shown) > PATH_MAX_BYTES:
-        raise UnsafePath(f"{shown}… is longer than {PATH_MAX_BYTES} bytes")
+        raise UnsafePathError(f"{shown}… is longer than {PATH_MAX_BYTES} bytes")
     for part in path.split("/"):
         _check_part(part, shown)
     return path
@@ -53,21 +54,21 @@ def collision_key(path: str) -> str:
 
 def _check_part(part: str, shown: str) -> None:
     if part in {"", "."}:
-        raise UnsafePath(f"{shown} has an empty part")
+        raise UnsafePathError(f"{shown} has an empty part")
     if part == "..":
-        raise UnsafePath(f"{shown} leaves its folder by '..'")
+        raise UnsafePathError(f"{shown} leaves its folder by '..'")
     if ":" in part:
-        raise UnsafePath(f"{shown} names an alternate data stream (':')")
+        raise UnsafePathError(f"{shown} names an alternate data stream (':')")
     if part[-1] in {".", " "}:
-        raise UnsafePath(f"{shown} has a part that ends with a dot or a space")
+        raise UnsafePathError(f"{shown} has a part that ends with a dot or a space")
     if _DEVICE.match(part.split(".", 1)[0].rstrip(" ")):
-        raise UnsafePath(f"{shown} has a name reserved on Windows")
+        raise UnsafePathError(f"{shown} has a name reserved on Windows")
     if _encoded_size(part, shown) > PART_MAX_BYTES:
-        raise UnsafePath(f"{shown} has a part longer than {PART_MAX_BYTES} bytes")
+        raise UnsafePathError(f"{shown} has a part longer than {PART_MAX_BYTES} bytes")
 
 
 def _encoded_size(text: str, shown: str) -> int:
     try:
         return len(text.encode())
     except UnicodeEncodeError:
-        raise UnsafePath(f"{shown} is not valid Unicode") from None
+        raise UnsafePathError(f"{shown} is not valid Unicode") from None

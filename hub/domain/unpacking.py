@@ -1,10 +1,10 @@
-"""Whether an archive may be unpacked, and what its files are called then: pure, before a byte is written (S24).
+r"""Whether an archive may be unpacked, and what its files are called then: pure, before a byte is written (S24).
 
 The shell lists what an archive *says* it holds (`ArchiveEntry`); `plan` answers with the files to take and their final
-paths, or refuses the whole archive. What the archive says is believed only as an upper bound: the shell counts again while
-it writes (`Allowance`).
+paths, or refuses the whole archive. What the archive says is believed only as an upper bound: the shell counts again
+while it writes (`Allowance`).
 
-What is forgiven, because honest packers do it: `\\` as separator in zip files (old PowerShell), `./` before names and
+What is forgiven, because honest packers do it: `\` as separator in zip files (old PowerShell), `./` before names and
 between them (tar), one top folder around everything (GitHub), `__MACOSX/` beside it.
 """
 
@@ -20,12 +20,12 @@ from agent.wire.builds import (
     RATIO_MAX,
     find_collision,
 )
-from agent.wire.paths import UnsafePath, check_path
+from agent.wire.paths import UnsafePathError, check_path
 
 _JUNK = "__MACOSX"
 
 
-class ArchiveRefused(ValueError):
+class ArchiveError(ValueError):
     """This archive is not unpacked; `str` says which entry and why, `code` is stable."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -73,9 +73,9 @@ class UnpackPlan:
 
 
 def plan(entries: Sequence[ArchiveEntry], *, packed_bytes: int) -> UnpackPlan:
-    """Decide over a whole archive of `packed_bytes`. Raises ArchiveRefused; then nothing of it is taken."""
+    """Decide over a whole archive of `packed_bytes`. Raises ArchiveError; then nothing of it is taken."""
     if len(entries) > ENTRIES_MAX:
-        raise ArchiveRefused("too_many_entries", f"{len(entries)} entries are more than {ENTRIES_MAX}")
+        raise ArchiveError("too_many_entries", f"{len(entries)} entries are more than {ENTRIES_MAX}")
     named = [(entry, _clean_name(entry)) for entry in entries]
     named = [(entry, name) for entry, name in named if name and name.split("/", 1)[0] != _JUNK]
     stripped = _strip_top_folder(named)
@@ -85,12 +85,12 @@ def plan(entries: Sequence[ArchiveEntry], *, packed_bytes: int) -> UnpackPlan:
         if entry.type is EntryType.FILE
     )
     if not files:
-        raise ArchiveRefused("empty_package", "the package holds no file")
+        raise ArchiveError("empty_package", "the package holds no file")
     folders = _empty_folders([name for entry, name in stripped if entry.type is EntryType.FOLDER and name], files)
     try:
         find_collision([file.path for file in files], list(folders))
     except ValueError as error:
-        raise ArchiveRefused("duplicate_entry", str(error)) from None
+        raise ArchiveError("duplicate_entry", str(error)) from None
     _check_sizes(files, packed_bytes)
     return UnpackPlan(files=files, folders=folders)
 
@@ -103,19 +103,19 @@ class Allowance:
     spent: int = 0
 
     def spend(self, count: int) -> None:
-        """Take note of `count` more bytes. Raises ArchiveRefused once the bounds are passed."""
+        """Take note of `count` more bytes. Raises ArchiveError once the bounds are passed."""
         self.spent += count
         if self.spent > BUILD_MAX_BYTES:
-            raise ArchiveRefused("too_large", f"the package unpacks to more than {BUILD_MAX_BYTES} bytes")
+            raise ArchiveError("too_large", f"the package unpacks to more than {BUILD_MAX_BYTES} bytes")
         if self.spent > RATIO_FREE_BYTES and self.spent > RATIO_MAX * self.packed_bytes:
-            raise ArchiveRefused("ratio", f"the package grows more than {RATIO_MAX} times when it is unpacked")
+            raise ArchiveError("ratio", f"the package grows more than {RATIO_MAX} times when it is unpacked")
 
 
 def _clean_name(entry: ArchiveEntry) -> str:
     """The entry's path without `./` and the folders' last `/`; '' for the archive's own root."""
     if entry.type not in {EntryType.FILE, EntryType.FOLDER}:
-        raise ArchiveRefused(
-            "unsafe_entry", f"{ascii(entry.name[:200])} is a {entry.type}; a package holds files and folders only"
+        raise ArchiveError(
+            "unsafe_entry", f"{entry.name[:200]!a} is a {entry.type}; a package holds files and folders only"
         )
     name = entry.name.removesuffix("/") if entry.type is EntryType.FOLDER else entry.name
     parts = name.split("/")
@@ -125,8 +125,8 @@ def _clean_name(entry: ArchiveEntry) -> str:
         return ""
     try:
         return check_path(kept)
-    except UnsafePath as error:
-        raise ArchiveRefused("unsafe_path", f"the package holds an unsafe name: {error}") from None
+    except UnsafePathError as error:
+        raise ArchiveError("unsafe_path", f"the package holds an unsafe name: {error}") from None
 
 
 def _strip_top_folder(named: Sequence[tuple[ArchiveEntry, str]]) -> list[tuple[ArchiveEntry, str]]:
@@ -150,7 +150,7 @@ def _empty_folders(folders: Sequence[str], files: Sequence[PlannedFile]) -> tupl
 def _check_sizes(files: Sequence[PlannedFile], packed_bytes: int) -> None:
     for file in files:
         if file.size > FILE_MAX_BYTES:
-            raise ArchiveRefused(
-                "too_large", f"{ascii(file.path)} has {file.size} bytes, {FILE_MAX_BYTES} are allowed in one file"
+            raise ArchiveError(
+                "too_large", f"{file.path!a} has {file.size} bytes, {FILE_MAX_BYTES} are allowed in one file"
             )
     Allowance(packed_bytes=packed_bytes).spend(sum(file.size for file in files))

@@ -1,8 +1,8 @@
 """What a package may ask of the resolver, and what a resolver's answer must look like (S25): pure text checks.
 
 uv reads much more than names from a requirement list: other files, index addresses, paths, repositories. In the hub
-each of these would read or reach what the package's author could not, so only names with versions go through. Which indexes
-are asked is a setting of the hub and of the runner, never of a package.
+each of these would read or reach what the package's author could not, so only names with versions go through. Which
+indexes are asked is a setting of the hub and of the runner, never of a package.
 """
 
 import codecs
@@ -105,7 +105,7 @@ def _lines(path: str, read: Callable[[str], bytes | None], open_files: tuple[str
 
 def _logical_lines(text: str) -> list[str]:
     joined = re.sub(r"\\\r?\n", " ", text)
-    stripped = (_COMMENT.sub("", line).strip() for line in joined.splitlines())
+    stripped = (" ".join(_COMMENT.sub("", line).split()) for line in joined.splitlines())
     return [line for line in stripped if line]
 
 

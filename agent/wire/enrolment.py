@@ -23,10 +23,10 @@ class EnrolmentRequest(WireModel):
     key: Key
     home_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     fingerprint: Annotated[str, Field(max_length=200)]
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field(default_factory=dict)
     slots: int = Field(default=1, ge=1, le=64)
     agent_version: str = ""
-    platform: dict[str, str] = {}
+    platform: dict[str, str] = Field(default_factory=dict)
 
 
 class Enrolled(WireModel):
@@ -37,4 +37,4 @@ class Enrolled(WireModel):
     hub_key: Key
     workspace: str
     name: str
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field(default_factory=dict)

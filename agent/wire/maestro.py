@@ -68,7 +68,9 @@ class TaskUpdate(BaseModel):
     @property
     def totals(self) -> Totals | None:
         """Items as reported; negative or missing ones are worked out or left out, never refused."""
-        known = [max(0, n) if n is not None else None for n in (self.total_items, self.processed_items, self.failed_items)]
+        known = [
+            max(0, n) if n is not None else None for n in (self.total_items, self.processed_items, self.failed_items)
+        ]
         total, processed, failed = known
         if known.count(None) > 1:
             return None

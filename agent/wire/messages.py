@@ -68,7 +68,7 @@ class Hello(WireModel):
     origin: str
     """scheme://host:port that the runner dialled."""
     agent_version: str
-    platform: dict[str, str] = {}
+    platform: dict[str, str] = Field(default_factory=dict)
     slots: int = Field(ge=0)
     signature: Signature
 
@@ -242,7 +242,7 @@ class Forget(WireModel):
     fence: int = Field(ge=1)
 
 
-# --- desired state, life -----------------------------------------------------------------------------------------------
+# --- desired state, life ---------------------------------------------------------------------------------------------
 
 
 class Desired(WireModel):

@@ -18,7 +18,9 @@ def hello_bytes(  # noqa: PLR0913 - each field that is signed is named once, her
     fingerprint: str,
 ) -> bytes:
     """Signed by the runner: this home joins for the ``join``-th time, and means this hub at this address."""
-    return _framed("botyard-hello-1", hub_id, origin, nonce, runner_id, home_id, str(join), str(last_epoch), fingerprint)
+    return _framed(
+        "botyard-hello-1", hub_id, origin, nonce, runner_id, home_id, str(join), str(last_epoch), fingerprint
+    )
 
 
 def _framed(*parts: str) -> bytes:

@@ -1,0 +1,273 @@
+"""The thread that makes output durable: journal first, one sync a group, then each execution's segment, then the seal.
+
+A group is what arrived during the last sync, never a wait. A piece stays in memory until its segment has it. A full
+disk is waited out: nothing is acknowledged meanwhile and the runners keep their bytes (R14). Any other error is fatal
+(G9).
+"""
+
+import errno
+import hashlib
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent.ports.files import Disk
+from hub.storage.outputs.journal import Journal
+from hub.storage.outputs.records import Record, RecordKind
+from hub.storage.outputs.sealed import seal
+from hub.storage.outputs.segment import Segment, SegmentReader, read_gaps
+
+_LOG = logging.getLogger(__name__)
+_CUT_BYTES = 4 * 1024 * 1024
+_GROUP_BYTES = 16 * 1024 * 1024
+_FULL_DISK_RETRY_S = 1.0
+SEALED_NAME = "sealed"
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What became durable of one output."""
+
+    key: Key
+    safe: int
+    cut: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """A whole output, counted and hashed from what is stored."""
+
+    length: int
+    newlines: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Seal:
+    key: Key
+    done: "Future[Totals]"
+
+
+@dataclass(slots=True, kw_only=True)
+class _Pending:
+    """Records of one output that are in the journal and not yet in its segment."""
+
+    records: list[Record] = field(default_factory=list)
+    size: int = 0
+    safe: int = 0
+    digest: Any = None
+    hashed: int = 0
+
+
+class Writer:
+    """Owns journal and segments; fed from the loop, tells it what is durable."""
+
+    def __init__(
+        self,
+        folder: Path,
+        disk: Disk,
+        *,
+        on_progress: Callable[[list[Progress]], None],
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self._folder = folder
+        self._disk = disk
+        self._on_progress = on_progress
+        self._on_fatal = on_fatal
+        self._journal = Journal(folder / "journal", disk)
+        self._pending: dict[Key, _Pending] = {}
+        self._inbox: queue.SimpleQueue[Record | _Seal | None] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="outputs", daemon=True)
+
+    def recover(self) -> None:
+        """Bring every record of the journal into its segment; then the journal starts afresh. Before `start`."""
+        for _, record in self._journal.recover():
+            self._collect(record)
+        for key in list(self._pending):
+            self._cut(key)
+        self._journal.drop_before(self._journal.number)
+
+    def start(self) -> None:
+        """Begin to take records."""
+        self._thread.start()
+
+    def put(self, record: Record) -> None:
+        """Queue a record; its durability is told by `on_progress`."""
+        self._inbox.put(record)
+
+    def seal(self, key: Key) -> "Future[Totals]":
+        """Everything queued before is made durable, counted, hashed and sealed into one file."""
+        done: Future[Totals] = Future()
+        self._inbox.put(_Seal(key, done))
+        return done
+
+    def close(self) -> None:
+        """Write what is queued, then end the thread."""
+        self._closing.set()
+        self._inbox.put(None)
+        self._thread.join()
+        self._journal.close()
+
+    def folder_of(self, key: Key) -> Path:
+        """Where an output's files stand."""
+        return self._folder / key[0] / key[1]
+
+    def _run(self) -> None:
+        try:
+            while self._turn():
+                pass
+        except BaseException as error:  # noqa: BLE001 - the rim of the thread: whatever it is, the process must end (G9)
+            _LOG.critical("the output writer failed: %r", error)
+            self._on_fatal(error)
+
+    def _turn(self) -> bool:
+        group, seals, going = self._take_group()
+        if group:
+            self._append(group)
+            progress = [self._advance(key) for key in dict.fromkeys((r.workspace_id, r.execution_id) for r in group)]
+            if self._journal.rotate_if_full():
+                progress += self._cut_all()
+            self._on_progress(progress)
+        for order in seals:
+            self._fulfil(order)
+        return going
+
+    def _take_group(self) -> tuple[list[Record], list[_Seal], bool]:
+        group: list[Record] = []
+        size = 0
+        item = self._inbox.get()
+        while item is not None:
+            if isinstance(item, _Seal):
+                return group, [item], True
+            group.append(item)
+            size += len(item.data)
+            if size >= _GROUP_BYTES or self._inbox.empty():
+                return group, [], True
+            item = self._inbox.get()
+        return group, [], False
+
+    def _append(self, group: list[Record]) -> None:
+        while True:
+            try:
+                self._journal.append(group)
+                break
+            except OSError as error:
+                if error.errno not in {errno.ENOSPC, errno.EDQUOT} or self._closing.is_set():
+                    raise
+                _LOG.error("the disk is full: output waits on the runners until there is room")
+                self._closing.wait(_FULL_DISK_RETRY_S)
+        for record in group:
+            self._collect(record)
+
+    def _collect(self, record: Record) -> None:
+        key = (record.workspace_id, record.execution_id)
+        pending = self._pending.get(key)
+        if pending is None:
+            pending = self._pending[key] = _Pending()
+        pending.records.append(record)
+        pending.size += len(record.data)
+        pending.safe = max(pending.safe, record.end)
+
+    def _advance(self, key: Key) -> Progress:
+        pending = self._pending[key]
+        if pending.size >= _CUT_BYTES:
+            return self._cut(key)
+        return Progress(key=key, safe=pending.safe, cut=0)
+
+    def _cut_all(self) -> list[Progress]:
+        progress = [self._cut(key) for key, pending in list(self._pending.items()) if pending.records]
+        self._journal.drop_before(self._journal.number)
+        return progress
+
+    def _cut(self, key: Key) -> Progress:
+        """Move an output's records into its segment; what the segment has already (a replay) is skipped."""
+        pending = self._pending[key]
+        folder = self.folder_of(key)
+        if (folder / SEALED_NAME).exists():
+            del self._pending[key]
+            return Progress(key=key, safe=pending.safe, cut=0)
+        segment = Segment(folder, self._disk)
+        known = {gap.model_dump_json() for gap in read_gaps(folder)}
+        fresh = [r for r in pending.records if self._is_fresh(r, segment.length, known)]
+        segment.append(fresh)
+        self._hash(pending, fresh)
+        cut = segment.length
+        segment.close()
+        pending.records.clear()
+        pending.size = 0
+        return Progress(key=key, safe=max(pending.safe, cut), cut=cut)
+
+    @staticmethod
+    def _is_fresh(record: Record, length: int, known_gaps: set[str]) -> bool:
+        if record.kind is RecordKind.GAP:
+            return record.data.decode() not in known_gaps
+        return record.start >= length
+
+    @staticmethod
+    def _hash(pending: _Pending, records: list[Record]) -> None:
+        """Hash on the way while it has been hashed from the first byte; else `_totals` reads it all again."""
+        for record in records:
+            if record.kind is RecordKind.GAP:
+                continue
+            if record.start == 0:
+                pending.digest = hashlib.sha256()
+                pending.hashed = 0
+            if pending.digest is not None and pending.hashed == record.start:
+                pending.digest.update(record.data)
+                pending.hashed = record.end
+
+    def _fulfil(self, order: _Seal) -> None:
+        try:
+            order.done.set_result(self._seal(order.key))
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            order.done.set_exception(error)
+
+    def _seal(self, key: Key) -> Totals:
+        folder = self.folder_of(key)
+        pending = self._pending.setdefault(key, _Pending())
+        progress = self._cut(key)
+        reader = SegmentReader(folder)
+        totals = self._totals(folder, reader, pending)
+        self._write_sealed(folder, seal(reader, totals.newlines, totals.sha256, read_gaps(folder)))
+        self._pending.pop(key, None)
+        self._on_progress([progress])
+        return totals
+
+    @staticmethod
+    def _totals(folder: Path, reader: SegmentReader, pending: _Pending) -> Totals:
+        digest = pending.digest
+        if digest is None or pending.hashed != reader.length:
+            digest = hashlib.sha256()
+            for part in _parts(folder / "data"):
+                digest.update(part)
+        newlines = sum(part.count(b"\n") for part in _parts(folder / "data"))
+        return Totals(length=reader.length, newlines=newlines, sha256=digest.hexdigest())
+
+    def _write_sealed(self, folder: Path, parts: Iterator[bytes]) -> None:
+        draft = folder / "sealed.tmp"
+        draft.unlink(missing_ok=True)
+        file = self._disk.open_append(draft)
+        for part in parts:
+            file.write(part)
+        file.sync()
+        file.close()
+        draft.replace(folder / SEALED_NAME)
+        self._disk.sync_folder(folder)
+        for name in ("data", "index", "gaps"):
+            (folder / name).unlink(missing_ok=True)
+
+
+def _parts(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while part := file.read(1024 * 1024):
+            yield part

@@ -1,0 +1,38 @@
+"""What every adapter of the hub is handed: one object, made once by `hub/app.py`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from agent.ports import Clock, Disk
+from hub.config import Settings
+from hub.domain.credits import CreditBook
+from hub.identity import Identity
+from hub.services.live import LiveSessions
+from hub.services.signals import Signals
+from hub.storage.outputs import Outputs
+from hub.storage.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hub:
+    """The hub's parts. Adapters use `store` with services, and the rest by name; nothing here is global."""
+
+    settings: Settings
+    clock: Clock
+    disk: Disk
+    store: Store
+    book: CreditBook
+    """Slot credits of the sessions that live here; `tasks.why` wants `book.offers(workspace_id)`."""
+    sessions: LiveSessions
+    outputs: Outputs
+    blobs: Any
+    """Content by sha256 (`hub/storage/blobs`)."""
+    identity: Identity
+    signals: Signals
+    """Wakes for the hub's loops."""
+
+
+HUB: web.AppKey[Hub] = web.AppKey("hub", Hub)
+"""Where handlers find it: ``request.app[HUB]``."""

@@ -1,0 +1,166 @@
+"""A task: one request to run an automation (design.md §1), its states, and how the hub's adapters see it.
+
+::
+
+    (created) --not before--> waiting --due--> queued --granted--> running --settled--> finished
+                                 |               ^  |                 |  ^
+                                 |               |  '--canceled, refused, reported by a person--> finished
+                                 |               '-------voided, retried--'
+                                 '--canceled, reported by a person--> finished
+
+Finished is final: what comes later is a late report or an amendment (core.md §4).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import JsonValue
+
+from agent.wire.task import Totals
+from agent.wire.words import Outcome, OutputState, Reason, ReportStatus, TaskState
+
+
+class TaskEvent(StrEnum):
+    """What can happen to a task's state."""
+
+    DUE = "due"
+    GRANTED = "granted"
+    VOIDED = "voided"
+    RETRIED = "retried"
+    SETTLED = "settled"
+    CANCELED = "canceled"
+    REFUSED = "refused"
+    REPORTED_BY_PERSON = "reported_by_person"
+
+
+TRANSITIONS: Mapping[tuple[TaskState, TaskEvent], TaskState] = {
+    (TaskState.WAITING, TaskEvent.DUE): TaskState.QUEUED,
+    (TaskState.WAITING, TaskEvent.CANCELED): TaskState.FINISHED,
+    (TaskState.WAITING, TaskEvent.REPORTED_BY_PERSON): TaskState.FINISHED,
+    (TaskState.QUEUED, TaskEvent.GRANTED): TaskState.RUNNING,
+    (TaskState.QUEUED, TaskEvent.CANCELED): TaskState.FINISHED,
+    (TaskState.QUEUED, TaskEvent.REFUSED): TaskState.FINISHED,
+    (TaskState.QUEUED, TaskEvent.REPORTED_BY_PERSON): TaskState.FINISHED,
+    (TaskState.RUNNING, TaskEvent.VOIDED): TaskState.QUEUED,
+    (TaskState.RUNNING, TaskEvent.RETRIED): TaskState.QUEUED,
+    (TaskState.RUNNING, TaskEvent.SETTLED): TaskState.FINISHED,
+    (TaskState.RUNNING, TaskEvent.REFUSED): TaskState.FINISHED,
+}
+
+
+class IllegalMove(Exception):  # noqa: N818 - a name, not a suffix, says what it is
+    """A state machine was asked for a move that it does not have: a defect, never a user's mistake."""
+
+    def __init__(self, subject: str, state: str, event: str) -> None:
+        super().__init__(f"{subject} in state {state} has no move for {event}")
+        self.subject = subject
+        self.state = state
+        self.event = event
+
+
+def move(task_id: str, state: TaskState, event: TaskEvent) -> TaskState:
+    """The state that follows. Raises IllegalMove where there is none."""
+    following = TRANSITIONS.get((state, event))
+    if following is None:
+        raise IllegalMove(task_id, state, event)
+    return following
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often the hub tries again by itself; off unless the automation says otherwise."""
+
+    attempts: int = 1
+    """Executions in all, the first included; voids do not count."""
+    on: frozenset[Outcome] = frozenset({Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST})
+
+    @classmethod
+    def read(cls, stored: Mapping[str, JsonValue] | None) -> "RetryPolicy":
+        """The policy as an automation's row holds it: ``{"attempts": 3, "on": ["failed"]}``; None is off."""
+        if not stored:
+            return cls()
+        attempts = stored.get("attempts", 1)
+        words = stored.get("on")
+        on = frozenset(Outcome(str(word)) for word in words) if isinstance(words, list) else cls().on
+        return cls(attempts=attempts if isinstance(attempts, int) else 1, on=on)
+
+    def tries_again(self, outcome: Outcome, made: int) -> bool:
+        """Whether another execution follows the `made`-th, which ended so."""
+        return outcome in self.on and made < self.attempts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportView:
+    """What the bot (or a person, `by`) said of a task that may not have settled yet."""
+
+    status: ReportStatus
+    message: str | None = None
+    totals: Totals | None = None
+    by: str | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputView:
+    """How much of the newest execution's output the hub has."""
+
+    state: OutputState = OutputState.NONE
+    bytes: int = 0
+    lines: int = 0
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskView:
+    """A task as services show it to the adapters: the row, the names of what it points at, its newest execution."""
+
+    id: str
+    workspace_id: str
+    workspace: str
+    number: int
+    round: int
+    automation_id: str
+    automation: str
+    automation_name: str
+    bot_id: str
+    bot: str
+    label_set_id: str
+    state: TaskState
+    priority: int
+    not_before: datetime | None
+    parameters: Mapping[str, JsonValue]
+    test: bool
+    fence: int
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    settled_at: datetime | None
+    cancel_requested_at: datetime | None
+    cancel_requested_by: str | None
+    interrupt_requested_at: datetime | None
+    kill_requested_at: datetime | None
+    kill_requested_by: str | None
+    outcome: Outcome | None
+    reason: Reason | None
+    flags: tuple[str, ...]
+    message: str | None
+    totals: Totals | None
+    exit_code: int | None
+    build_id: str | None
+    build_version: str | None
+    runner_id: str | None
+    runner: str | None
+    next_task_id: str | None
+    restart_of: str | None
+    held: str | None
+    execution_id: str | None = None
+    execution_state: str | None = None
+    report: ReportView | None = None
+    """The last report of the newest execution, from its arrival on."""
+    amendment: ReportView | None = None
+    """The newest amendment of a settled task."""
+    output: OutputView = OutputView()

@@ -1,0 +1,57 @@
+"""The live runner sessions of this process, as services see them; `hub/runners` is the other side.
+
+A session is named by (runner, epoch): what is meant for one epoch never reaches another (core.md D5).
+"""
+
+from typing import Protocol
+
+from agent.wire.messages import ToRunner
+from hub.services.effects import ByeReason
+
+
+class LiveSession(Protocol):
+    """One runner's connection."""
+
+    @property
+    def workspace_id(self) -> str:
+        """The workspace that the runner belongs to."""
+        ...
+
+    @property
+    def workspace(self) -> str:
+        """That workspace's label."""
+        ...
+
+    @property
+    def runner_id(self) -> str:
+        """The runner."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """The session's number; a later session of the runner has a higher one."""
+        ...
+
+    def send(self, message: ToRunner) -> None:
+        """Send in order, now if the socket takes it; a session whose backlog is full is closed."""
+        ...
+
+    def close(self, reason: ByeReason, message: str = "") -> None:
+        """Say goodbye and end the session soon; returns at once."""
+        ...
+
+
+class LiveSessions(Protocol):
+    """All of them, by runner."""
+
+    def find(self, runner_id: str, epoch: int | None = None) -> LiveSession | None:
+        """The runner's session, if it lives here and has this epoch (any, when None)."""
+        ...
+
+    def by_ticket(self, ticket: str) -> LiveSession | None:
+        """The session that this HTTP ticket belongs to; a ticket dies with its socket (P2)."""
+        ...
+
+    def silent_s(self, runner_id: str) -> float:
+        """Seconds, suspend included, since this hub last heard the runner, or since this hub started (core.md D10)."""
+        ...

@@ -1,0 +1,46 @@
+"""All routes of the gateway in one table, and the application that serves them."""
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from agent.gateway import own, tasks
+from agent.gateway.desk import DESK, Desk
+from agent.gateway.forwarding import forward_any, forward_login
+from agent.gateway.refusals import refuse_in_shape
+from agent.gateway.server import OWN_API_PATH
+from agent.gateway.settings import GatewaySettings
+from agent.gateway.upstream import Upstream
+from agent.gateway_port import GatewayHost
+from agent.ports.clock import Clock
+from agent.wire.maestro_answers import API_PREFIX
+
+
+def routes() -> list[web.RouteDef]:
+    """Fixed words before the rest of ``/api/v2``; what is in no row is 404."""
+    return [
+        web.get(f"{API_PREFIX}/maestro/version", tasks.version),
+        web.post(f"{API_PREFIX}/workspace/login", forward_login),
+        web.get(f"{API_PREFIX}/task/{{id}}", tasks.look),
+        web.post(f"{API_PREFIX}/task/{{id}}", tasks.update),
+        web.post(f"{API_PREFIX}/task/{{id}}/finish", tasks.finish),
+        web.route("*", API_PREFIX + "/{rest:.*}", forward_any),
+        web.get(f"{OWN_API_PATH}/parameters", own.parameters),
+        web.get(f"{OWN_API_PATH}/cancelled", own.cancelled),
+        web.post(f"{OWN_API_PATH}/result", own.result),
+    ]
+
+
+def application(host: GatewayHost, clock: Clock, settings: GatewaySettings) -> web.Application:
+    """The gateway as an application; its HTTP client lives and ends with it."""
+    app = web.Application(middlewares=[refuse_in_shape])
+    app.add_routes(routes())
+
+    async def way_to_hub(app: web.Application) -> AsyncIterator[None]:
+        upstream = Upstream(host)
+        app[DESK] = Desk(host=host, clock=clock, settings=settings, upstream=upstream)
+        yield
+        await upstream.close()
+
+    app.cleanup_ctx.append(way_to_hub)
+    return app

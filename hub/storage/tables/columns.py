@@ -11,6 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from hub.storage.json_text import clean_text
+
 metadata = sa.MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -45,6 +47,18 @@ class UtcTime(sa.types.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class Prose(sa.types.TypeDecorator[str]):
+    """Text that a bot or a person wrote: NUL characters, which PostgreSQL refuses, become U+FFFD on both engines."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        """Clean the text on its way in."""
+        del dialect
+        return None if value is None else clean_text(value)
+
+
 Big = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """A 64-bit integer; plain INTEGER on SQLite, where that is 64 bits and may be the row id."""
 
@@ -55,6 +69,11 @@ Json = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgr
 def text(name: str, **options: Any) -> sa.Column[str]:
     """A text column; NOT NULL unless `nullable=True`."""
     return _column(name, sa.Text(), options)
+
+
+def prose(name: str, **options: Any) -> sa.Column[str]:
+    """A column for text that a bot or a person wrote (`Prose`); NOT NULL unless `nullable=True`."""
+    return _column(name, Prose(), options)
 
 
 def whole(name: str, **options: Any) -> sa.Column[int]:

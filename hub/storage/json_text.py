@@ -1,0 +1,37 @@
+"""JSON as both engines can keep it: no NaN, no NUL (JSONB refuses both, SQLite would take them)."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+_NUL = "\x00"
+_REPLACEMENT = "\ufffd"
+
+
+def dump_json(value: Any) -> str:
+    """Return `value` as compact JSON with sorted keys; NUL characters become U+FFFD.
+
+    Raises ValueError for NaN and infinities, TypeError for what JSON has no word for.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    if "\\u0000" in text:
+        cleaned = _without_nul(value)
+        text = json.dumps(cleaned, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    return text
+
+
+def clean_text(value: str) -> str:
+    """Return `value` with NUL characters replaced by U+FFFD: PostgreSQL's text cannot hold them."""
+    return value.replace(_NUL, _REPLACEMENT) if _NUL in value else value
+
+
+def _without_nul(value: Any) -> Any:
+    match value:
+        case str():
+            return clean_text(value)
+        case Mapping():
+            return {clean_text(str(name)): _without_nul(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_without_nul(inner) for inner in value]
+        case _:
+            return value

@@ -1,0 +1,60 @@
+"""When the write-ahead log is copied into the database: only by the writer, never under a reader's feet.
+
+`wal_autocheckpoint` is off (core.md §5): SQLite before 3.51.3 can corrupt a WAL when two connections checkpoint at
+once (libraries.md, pitfalls). `journal_size_limit` makes the file's size tell what is in it: after a complete
+checkpoint the next commit cuts it back to 4 MiB, so a larger file holds more than that.
+"""
+
+import sqlite3
+from pathlib import Path
+
+_PASSIVE_BYTES = 4 * 1024 * 1024
+_TRUNCATE_BYTES = 64 * 1024 * 1024
+_AGAIN_BYTES = 1024 * 1024
+"""A checkpoint that readers held up is tried again after this much more."""
+_PATIENCE_MS = 50
+"""How long TRUNCATE waits for readers; they are short."""
+_BUSY_TIMEOUT_MS = 5000
+
+
+class Checkpoints:
+    """Decides and runs the checkpoints of one database file. Lives in the writer's thread."""
+
+    def __init__(self, raw: sqlite3.Connection, path: Path | None) -> None:
+        self._raw = raw
+        self._log = None if path is None else path.with_name(path.name + "-wal")
+        self._tried_at_bytes = 0
+        self._is_behind = False
+
+    @property
+    def wal_bytes(self) -> int:
+        """Size of the write-ahead log's file."""
+        try:
+            return 0 if self._log is None else self._log.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def after_commit(self) -> None:
+        """PASSIVE when the log holds more than 4 MiB, TRUNCATE above 64 MiB."""
+        self._is_behind = True
+        size = self.wal_bytes
+        if size <= _PASSIVE_BYTES:
+            self._tried_at_bytes = 0
+        elif size > _TRUNCATE_BYTES and size >= self._tried_at_bytes + _AGAIN_BYTES:
+            self._run("TRUNCATE", size)
+        elif size >= self._tried_at_bytes + _AGAIN_BYTES:
+            self._run("PASSIVE", size)
+
+    def when_idle(self) -> None:
+        """PASSIVE, once after the last commit."""
+        if self._is_behind:
+            self._run("PASSIVE", self.wal_bytes)
+
+    def _run(self, mode: str, size: int) -> None:
+        self._tried_at_bytes = size
+        self._raw.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}").close()
+        try:
+            _busy, in_log, copied = self._raw.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+            self._is_behind = in_log != copied
+        finally:
+            self._raw.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}").close()

@@ -1,0 +1,113 @@
+"""An automation: a bot, what it may be asked with, what it needs, and the policies of its tasks (`design.md` §1)."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from agent.wire.words import OnDisconnect, Outcome
+from hub.domain.parameters import Fault, Parameter, definition_faults
+from hub.domain.task import RetryPolicy
+
+LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
+RESERVED_LABELS = frozenset({"pagination", "log", "release", "upload"})
+"""Fixed words of BotCity's paths, which no label may be (`maestro.md` §2)."""
+NEEDS_MAX = 32
+ATTEMPTS_MAX = 20
+RETRIED = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST)
+"""Outcomes that a policy may try again; the others are somebody's decision."""
+
+
+class AutomationState(StrEnum):
+    """A paused automation takes no new tasks; those that it has go on."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+
+
+class ReportRule(StrEnum):
+    """Whether exit code 0 without a report is a success."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+    DEFAULT = "default"
+    """As the kind of the bot has it: required for BotCity packages (`design.md` §5)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """Everything that a developer says of an automation; times in seconds."""
+
+    label: str
+    bot: str
+    """Name of the bot."""
+    name: str = ""
+    """For people; the label where it is empty."""
+    description: str = ""
+    parameters: Sequence[Parameter] = ()
+    needs: Mapping[str, str] = field(default_factory=dict)
+    """Labels that a runner must have."""
+    priority: int = 5
+    report: ReportRule = ReportRule.DEFAULT
+    on_disconnect: OnDisconnect = OnDisconnect.KEEP
+    lost_after_s: int = 600
+    run_limit_s: int = 86400
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    state: AutomationState = AutomationState.ACTIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Automation:
+    """A stored automation: its definition, and what the hub adds to it."""
+
+    id: str
+    workspace_id: str
+    bot_id: str
+    released_build_id: str | None
+    """The build that its next task gets, None until the bot has a release."""
+    label_set_id: str
+    definition: Definition
+    created_at: datetime
+    updated_at: datetime
+
+
+def faults_of(new: Definition) -> list[Fault]:
+    """What is wrong with a definition, all at once; empty when it can stand."""
+    faults = [*_of_label(new.label), *definition_faults(new.parameters), *_of_needs(new.needs)]
+    bounds = (
+        ("priority", new.priority, 0, 10),
+        ("lost_after_s", new.lost_after_s, 120, 30 * 86400),
+        ("run_limit_s", new.run_limit_s, 1, 30 * 86400),
+        ("retry.attempts", new.retry.attempts, 1, ATTEMPTS_MAX),
+    )
+    for name, value, low, high in bounds:
+        if not low <= value <= high:
+            faults.append(Fault(field=name, message=f"{value} is out of range", remedy=f"{low} to {high}"))
+    for outcome in sorted(new.retry.on):
+        if outcome not in RETRIED:
+            remedy = f"one of {', '.join(RETRIED)}"
+            faults.append(Fault(field="retry.on", message=f"{outcome} is not tried again", remedy=remedy))
+    return faults
+
+
+def _of_label(label: str) -> list[Fault]:
+    if label in RESERVED_LABELS:
+        return [
+            Fault(field="label", message=f"{label!r} is a fixed word of BotCity's paths", remedy="add a word to it")
+        ]
+    if not LABEL.match(label):
+        remedy = "begin with a letter or digit, then letters, digits, _ . or -, 128 in all"
+        return [Fault(field="label", message=f"{label[:64]!r} is no label", remedy=remedy)]
+    return []
+
+
+def _of_needs(needs: Mapping[str, str]) -> list[Fault]:
+    faults = []
+    if len(needs) > NEEDS_MAX:
+        faults.append(Fault(field="needs", message=f"more than {NEEDS_MAX}", remedy="give fewer"))
+    for name, value in needs.items():
+        if not LABEL.match(name) or not LABEL.match(value):
+            remedy = "name=value, each letters, digits, _ . or -"
+            faults.append(Fault(field=f"needs.{name[:64]}", message=f"{value[:64]!r} can't be a label", remedy=remedy))
+    return faults

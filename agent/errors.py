@@ -1,0 +1,34 @@
+"""What can go wrong in the runner, and what its exit code then is (`packaging.md` §2).
+
+    AgentError            75: try again, the manager restarts at once
+    └── SetupError        78: will not get better alone; managers must not restart
+
+One sentence each, for the person who reads the journal. `is_retryable` says which failures of the network are worth
+another try.
+"""
+
+import ssl
+
+EXIT_ASKED = 0
+EXIT_TRY_AGAIN = 75
+EXIT_SETUP = 78
+
+
+class AgentError(Exception):
+    """The daemon, or one of its commands, cannot go on now."""
+
+    exit_code = EXIT_TRY_AGAIN
+
+
+class SetupError(AgentError):
+    """Something that only a person can mend: not enrolled, revoked, another machine, a bad setting."""
+
+    exit_code = EXIT_SETUP
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Whether a failed connection to the hub may work when it is tried again.
+
+    A certificate that does not fit is one of them: it is renewed on the other side while this one keeps trying (R51).
+    """
+    return isinstance(error, (OSError, TimeoutError, ssl.SSLError, EOFError))

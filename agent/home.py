@@ -1,0 +1,200 @@
+"""The runner's home folder: who it is, which machine it stands on, and the counters that make absence a proof.
+
+| file | what | durable when |
+|---|---|---|
+| `identity.json` | hub (address, id, key), runner id, workspace, name | enrolment |
+| `key` | Ed25519 private key, raw, 0600 | before enrolment is asked for |
+| `home` | home id, fingerprint of the machine | enrolment |
+| `lock` | held by the one daemon (or enrolment) of this home | – |
+| `join` | the join counter: n+1 is synced before `hello` says it (`core.md` D8) | each connection |
+| `epoch` | the last session's epoch, synced before its first frame (D5) | each session |
+
+A home that was copied to another machine, or that lies on a disk where an exclusive link does not exclude, ends the
+daemon with 78: nothing is voided by it.
+"""
+
+import json
+import os
+import secrets
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from agent.errors import AgentError, SetupError
+from agent.machine import fingerprint, same_machine
+from agent.ports.files import Disk
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """What enrolment made: this home's place at one hub."""
+
+    hub_url: str
+    hub_id: str
+    hub_key: str
+    runner_id: str
+    workspace: str
+    name: str
+    slots: int
+    insecure: bool = False
+    """True when plain http to another machine was allowed at enrolment."""
+
+
+class Home:
+    """One home folder, locked for as long as the process lives. Make it with `Home.lock`."""
+
+    def __init__(self, path: Path, disk: Disk, lock: IO[bytes]) -> None:
+        self.path = path
+        self._disk = disk
+        self._lock = lock
+
+    @classmethod
+    def lock(cls, path: Path, disk: Disk) -> "Home":
+        """Make the folder where it is missing and take its lock. Raises AgentError when another process holds it."""
+        path = path.absolute()
+        disk.make_folder(path)
+        file = (path / "lock").open("ab")
+        try:
+            _take_lock(file)
+        except OSError:
+            file.close()
+            raise AgentError(f"another botyard-agent runs in {path}") from None
+        return cls(path, disk, file)
+
+    def release(self) -> None:
+        """Let the next process in."""
+        self._lock.close()
+
+    # --- identity ----------------------------------------------------------------------------------------------------
+
+    @property
+    def is_enrolled(self) -> bool:
+        """Whether a hub knows this home."""
+        return (self.path / "identity.json").exists()
+
+    def membership(self) -> Membership:
+        """Who this runner is. Raises SetupError where nobody enrolled it, or the file is not readable."""
+        return read_membership(self.path, self._disk)
+
+    def private_key(self) -> bytes:
+        """The raw private key. Raises SetupError where it is missing."""
+        key = self._disk.read(self.path / "key")
+        if key is None or len(key) != 32:
+            raise SetupError(f"{self.path / 'key'} is missing or damaged: enrol again with --again")
+        return key
+
+    def prepare(self, private_key: bytes) -> tuple[str, str]:
+        """Before enrolment: keep a new key, make a home id; return (home id, fingerprint)."""
+        self._disk.write_durable(self.path / "key", private_key)
+        home_id, machine = secrets.token_hex(16), fingerprint()
+        self._write("home", {"home_id": home_id, "fingerprint": machine})
+        self._disk.write_durable(self.path / "join", b"0")
+        self._disk.write_durable(self.path / "epoch", b"0")
+        return home_id, machine
+
+    def join_hub(self, membership: Membership) -> None:
+        """After enrolment: from here on this home is a runner."""
+        self._write("identity.json", asdict(membership))
+
+    def home_id(self) -> str:
+        """32 hexadecimal digits, made once for this home."""
+        return str(self._home()["home_id"])
+
+    def fingerprint(self) -> str:
+        """The machine's fingerprint as it was at enrolment."""
+        return str(self._home()["fingerprint"])
+
+    # --- checks at start ---------------------------------------------------------------------------------------------
+
+    def check_machine(self) -> None:
+        """Raise SetupError when this home was brought from another machine (`core.md` D8)."""
+        if not same_machine(self.fingerprint(), fingerprint()):
+            raise SetupError(
+                f"{self.path} belongs to another machine: it may run there. "
+                "To make this machine a runner of its own: botyard-agent enroll --again"
+            )
+
+    def check_exclusive_link(self) -> None:
+        """Raise SetupError where two verdicts could both win (`core.md` D1)."""
+        folder = self.path / "probe"
+        self._disk.remove_tree(folder)
+        self._disk.make_folder(folder)
+        try:
+            first = self._disk.link_exclusive(folder / "verdict", b"first")
+            second = self._disk.link_exclusive(folder / "verdict", b"second")
+        except OSError as error:
+            raise SetupError(f"{self.path}: this file system has no exclusive link ({error.strerror})") from error
+        finally:
+            self._disk.remove_tree(folder)
+        if (first, second) != (b"first", b"first"):
+            raise SetupError(f"{self.path}: an exclusive link does not exclude on this file system")
+
+    # --- counters ----------------------------------------------------------------------------------------------------
+
+    def next_join(self) -> int:
+        """The join counter of the next connection, durable on return."""
+        number = self._counter("join") + 1
+        self._disk.write_durable(self.path / "join", str(number).encode())
+        return number
+
+    @property
+    def last_epoch(self) -> int:
+        """The epoch of the last session that was opened from here."""
+        return self._counter("epoch")
+
+    def store_epoch(self, epoch: int) -> None:
+        """Make a session's epoch durable, before its first frame is sent."""
+        self._disk.write_durable(self.path / "epoch", str(epoch).encode())
+
+    def _counter(self, name: str) -> int:
+        data = self._disk.read(self.path / name)
+        if data is None or not data.isdigit():
+            raise SetupError(f"{self.path / name} is missing or damaged: enrol again with --again")
+        return int(data)
+
+    def _home(self) -> dict[str, Any]:
+        return _load(self.path / "home", self._disk)
+
+    def _write(self, name: str, body: dict[str, Any]) -> None:
+        self._disk.write_durable(self.path / name, json.dumps({"format": _FORMAT, **body}).encode())
+
+
+def read_membership(path: Path, disk: Disk) -> Membership:
+    """Who the runner of a home is, without its lock. Raises SetupError where nobody enrolled it."""
+    body = _load(path / "identity.json", disk)
+    try:
+        return Membership(**{name: body[name] for name in Membership.__slots__})
+    except KeyError as missing:
+        raise SetupError(f"{path / 'identity.json'} lacks {missing}: enrol again with --again") from None
+
+
+def _load(path: Path, disk: Disk) -> dict[str, Any]:
+    data = disk.read(path)
+    if data is None:
+        raise SetupError(f"{path.parent} is no runner yet: botyard-agent enroll URL --token FILE")
+    try:
+        body = json.loads(data)
+    except ValueError:
+        raise SetupError(f"{path} is damaged: enrol again with --again") from None
+    if not isinstance(body, dict) or body.get("format") != _FORMAT:
+        raise SetupError(f"{path} was written by another version of botyard-agent")
+    return body
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _take_lock(file: IO[bytes]) -> None:
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _take_lock(file: IO[bytes]) -> None:
+        # An flock is inherited by fork: the zygote is exec'ed, and every shim closes what it does not need.
+        os.set_inheritable(file.fileno(), False)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

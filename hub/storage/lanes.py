@@ -41,10 +41,10 @@ class Lanes:
     def put(self, operation: Operation, *, urgent: bool) -> None:
         """Queue an operation. Raises StoreUnavailable when its lane is full or the store is closing."""
         if self.is_closed:
-            raise StoreUnavailable("store_closed", "the store takes no more work")
+            raise StoreUnavailable("store_closed", "The hub is stopping.")
         lane = self._urgent if urgent else self._ordinary
         if len(lane) >= self._limit:
-            raise StoreUnavailable("store_busy", f"{len(lane)} operations wait already")
+            raise StoreUnavailable("store_busy", f"{len(lane)} operations wait already. Ask again.")
         lane.append(operation)
 
     def take(self, most: int) -> list[Operation]:

@@ -8,6 +8,7 @@ operation; bounded queues, urgent work first; reads see every write that was ack
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar, TypeVarTuple
 
+from hub.errors import Unavailable
 from hub.storage.doorbell import Doorbell
 from hub.storage.transaction import Done, Effect, Transaction
 
@@ -16,29 +17,27 @@ Ts = TypeVarTuple("Ts")
 UseCase = TypeVar("UseCase", bound=Callable[..., object])
 
 _CLAIM_MARK = "__botyard_claim__"
+_RETRY_AFTER_S = 1.0
 
 
-class StoreError(Exception):
-    """Root of what the store itself raises; a use case's own errors pass through unchanged."""
+class StoreUnavailable(Unavailable):
+    """Not done, and nothing changed: worth another try (HTTP 503).
 
-
-class StoreUnavailable(StoreError):  # noqa: N818  # named like the five families of hub errors
-    """Not done, and nothing changed: too busy, disk full, contention, closing. Worth another try (HTTP 503).
-
-    `code` is stable: `store_busy`, `store_full`, `store_contended`, `store_closed`, `store_down`.
+    `code` is one of `store_busy`, `store_full`, `store_contended`, `store_closed`, `store_down`.
     """
 
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(f"{detail} ({code})")
-        self.code = code
-        self.detail = detail
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message, retry_after_s=_RETRY_AFTER_S)
 
 
-class CommitInDoubt(StoreError):  # noqa: N818  # named like the five families of hub errors
-    """The connection broke at COMMIT and nobody could say which way it went; read it back by key (R11)."""
+class CommitInDoubt(Unavailable):
+    """The connection broke at COMMIT and nobody could say which way it went: read it back by key (R11)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("store_in_doubt", message, retry_after_s=_RETRY_AFTER_S)
 
 
-class SchemaMismatch(StoreError):  # noqa: N818  # named like the five families of hub errors
+class SchemaMismatch(Exception):  # noqa: N818  # no request meets it; it ends the start of a hub
     """The database's schema is not the one that this program was made for (R19)."""
 
 

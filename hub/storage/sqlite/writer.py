@@ -181,9 +181,9 @@ class Writer:
         # still waits was never begun.
         self._lanes.close()
         self._ports.on_fatal(error)
-        doubt = CommitInDoubt(f"the writer died: {error}")
+        doubt = CommitInDoubt("The store stopped while this was written.")
         settled = [Settled(operation, None, doubt) for operation in group]
-        down = StoreUnavailable("store_down", "the writer died")
+        down = StoreUnavailable("store_down", "The store stopped before this was begun.")
         while waiting := self._lanes.take(GROUP_MOST, 0):
             settled += [Settled(operation, None, down) for operation in waiting]
         self._report(Group(settled))
@@ -201,6 +201,7 @@ def _translated(error: Exception) -> Exception:
 def _as_unavailable(error: BaseException) -> StoreUnavailable:
     code = error_code(error)
     names = {sqlite3.SQLITE_FULL: "store_full", sqlite3.SQLITE_BUSY: "store_busy", sqlite3.SQLITE_LOCKED: "store_busy"}
-    unavailable = StoreUnavailable(names.get(code or 0, "store_down"), f"nothing was stored: {error}")
+    # The driver's text goes to the log with the cause, never to a client: it may quote rows (S54).
+    unavailable = StoreUnavailable(names.get(code or 0, "store_down"), "Nothing was stored. Ask again.")
     unavailable.__cause__ = error
     return unavailable

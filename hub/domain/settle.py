@@ -1,0 +1,259 @@
+"""Settling: what became of an execution, from all that is known of it (core.md §4).
+
+`settle` is the table of core.md §4 as code; the first line that matches wins. It is asked once, when all that can
+be known is known (`final` with its output, or the end of `output_grace`, or one of D9's conclusions).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from agent.wire.task import Totals
+from agent.wire.words import ExitKind, Kind, Outcome, Reason, ReportPolicy, ReportStatus, StopCause
+
+
+class Flag(StrEnum):
+    """Stands beside an outcome that it does not change."""
+
+    TIMED_OUT = "timed_out"
+    LINK_LOST = "link_lost"
+    OOM_KILLED = "oom_killed"
+    SUPERVISOR_LOST = "supervisor_lost"
+    HOST_RESTARTED = "host_restarted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One report, at its place in the execution's stream of facts.
+
+    A person's report has the number of the last fact before it, and `by` says who it was.
+    """
+
+    seq: int
+    status: ReportStatus
+    message: str | None = None
+    totals: Totals | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopMade:
+    """The first durable stop, before its first signal; a later cause only shortens the ladder."""
+
+    seq: int
+    cause: StopCause
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How the main process ended, as its shim saw it."""
+
+    how: ExitKind
+    code: int | None = None
+    signal: int | None = None
+    error: str = ""
+    signaled_by_stop: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """All that the hub knows of one execution when it settles."""
+
+    kind: Kind
+    report_policy: ReportPolicy
+    reports: tuple[Report, ...] = ()
+    """In their order; late ones are not among them."""
+    stop: StopMade | None = None
+    ending: Ending | None = None
+    """None where nobody saw the end."""
+    is_void: bool = False
+    is_lost: bool = False
+    """The link is gone past its limit, or the runner holds nothing of a started execution any more."""
+    cancel_asked: bool = False
+    forced_cancel: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What a task becomes. Written once; what comes later is a late report or an amendment."""
+
+    outcome: Outcome
+    reason: Reason | None = None
+    message: str | None = None
+    totals: Totals | None = None
+    flags: tuple[Flag, ...] = ()
+    exit_code: int | None = None
+
+
+_BROKEN = {
+    ExitKind.OOM_KILLED: (Reason.OOM_KILLED, Flag.OOM_KILLED, "the system killed it for want of memory"),
+    ExitKind.SUPERVISOR_LOST: (Reason.SUPERVISOR_LOST, Flag.SUPERVISOR_LOST, "its supervisor on the runner was lost"),
+    ExitKind.HOST_RESTARTED: (Reason.HOST_RESTARTED, Flag.HOST_RESTARTED, "the runner's machine restarted"),
+}
+_REPORTED = {
+    ReportStatus.SUCCEEDED: Outcome.SUCCEEDED,
+    ReportStatus.PARTIAL: Outcome.PARTIAL,
+    ReportStatus.FAILED: Outcome.FAILED,
+}
+
+
+def settle(known: Knowledge) -> Settlement:
+    """The settlement of an execution: core.md §4, the first matching line."""
+    last = known.reports[-1] if known.reports else None
+    if known.forced_cancel:
+        message = "canceled by force; whether it has ended is not confirmed"
+        return _kept(Settlement(outcome=Outcome.CANCELED, reason=Reason.UNCONFIRMED, message=message), last)
+    if known.is_lost:
+        return _of_lost(known, last)
+    if known.is_void:
+        return _of_void(known, last)
+    if known.ending is not None and known.ending.how is ExitKind.EXEC_FAILED:
+        message = f"could not be started: {known.ending.error or 'the runner gave no reason'}"
+        return Settlement(outcome=Outcome.FAILED, reason=Reason.ENVIRONMENT, message=message)
+    stop = _effective_stop(known)
+    if stop is None:
+        return _by_itself(known, last)
+    before = [report for report in known.reports if report.seq < stop.seq]
+    if before:
+        return _as_reported(before[-1])
+    return _of_stop(known, stop, last)
+
+
+def _effective_stop(known: Knowledge) -> StopMade | None:
+    """The stop, unless the bot had ended before any signal: then no stop happened."""
+    if known.ending is not None and not known.ending.signaled_by_stop:
+        return None
+    return known.stop
+
+
+def _of_lost(known: Knowledge, report: Report | None) -> Settlement:
+    if report is not None:
+        return _as_reported(report, reason=Reason.EXIT_UNSEEN)
+    if known.cancel_asked:
+        return Settlement(outcome=Outcome.CANCELED, message="canceled; its runner was lost meanwhile")
+    return Settlement(outcome=Outcome.LOST, reason=Reason.LINK_LOST, message="runner lost")
+
+
+def _of_void(known: Knowledge, report: Report | None) -> Settlement:
+    """Void settles only what need not be granted again: a person reported it, or somebody canceled it."""
+    if report is not None:
+        return _as_reported(report)
+    if not known.cancel_asked:
+        raise ValueError("a void order without cancel is granted again, not settled")
+    return Settlement(outcome=Outcome.CANCELED, message="canceled before it started")
+
+
+def _of_stop(known: Knowledge, stop: StopMade, after: Report | None) -> Settlement:
+    """A stop ended it and no report was there before: the stop's cause decides what a report after it is worth."""
+    by = f" by {stop.by}" if stop.by else ""
+    match stop.cause:
+        case StopCause.CANCEL:
+            message = after.message if after and after.message else f"canceled{by}"
+            return _kept(Settlement(outcome=Outcome.CANCELED, message=message), after)
+        case StopCause.KILL:
+            message = f"terminated on request{by}"
+            return Settlement(outcome=Outcome.FAILED, reason=Reason.KILLED, message=message, exit_code=_code(known))
+        case StopCause.TIMEOUT:
+            silent = Settlement(outcome=Outcome.TIMED_OUT, message="timed out: the run limit passed")
+            return _as_reported(after, flag=Flag.TIMED_OUT) if after else silent
+        case StopCause.NO_PROGRESS:
+            message = "timed out: no progress"
+            silent = Settlement(outcome=Outcome.TIMED_OUT, reason=Reason.NO_PROGRESS, message=message)
+            return _as_reported(after, flag=Flag.TIMED_OUT) if after else silent
+        case StopCause.DEAD_MAN:
+            message = "stopped by its runner, which had lost the hub"
+            silent = Settlement(outcome=Outcome.LOST, reason=Reason.LINK_LOST, message=message)
+            return _as_reported(after, flag=Flag.LINK_LOST) if after else silent
+        case _:
+            return _as_reported(after) if after else _silent(stop.cause, by)
+
+
+def _silent(cause: StopCause, by: str) -> Settlement:
+    """Stopped for a reason outside the bot, and it said nothing."""
+    match cause:
+        case StopCause.SHUTDOWN:
+            message = "the runner's machine was shut down"
+            return Settlement(outcome=Outcome.FAILED, reason=Reason.HOST_RESTARTED, message=message)
+        case StopCause.LIMIT:
+            return Settlement(outcome=Outcome.FAILED, reason=Reason.LIMIT, message="stopped: a limit was exceeded")
+        case StopCause.REVOKED:
+            return Settlement(outcome=Outcome.CANCELED, message="canceled: its runner was revoked")
+        case StopCause.UP_ENDED:
+            return Settlement(outcome=Outcome.CANCELED, message="canceled: botyard was ended")
+        case _:
+            return Settlement(outcome=Outcome.CANCELED, message=f"canceled{by}")
+
+
+def _by_itself(known: Knowledge, report: Report | None) -> Settlement:
+    """No stop of ours: report and exit tell all. BotCity's bots are believed whatever their exit code."""
+    ending = known.ending
+    is_clean = ending is not None and ending.how is ExitKind.NORMAL and ending.code == 0
+    if report is None:
+        return _without_report(known, is_clean=is_clean)
+    if known.kind is Kind.BOTCITY or report.by is not None:
+        broken = _BROKEN.get(ending.how) if ending else None
+        settled = _as_reported(report, flag=broken[1] if broken else None)
+    elif is_clean or report.status is ReportStatus.FAILED:
+        settled = _as_reported(report)
+    else:
+        reason, message = _why_it_broke(ending)
+        settled = Settlement(
+            outcome=Outcome.FAILED, reason=reason, message=report.message or message, totals=report.totals
+        )
+    return _with_code(settled, known)
+
+
+def _without_report(known: Knowledge, *, is_clean: bool) -> Settlement:
+    if is_clean and known.report_policy is ReportPolicy.OPTIONAL:
+        return Settlement(outcome=Outcome.SUCCEEDED, exit_code=0)
+    if is_clean:
+        message = "ended without a report"
+        return Settlement(outcome=Outcome.FAILED, reason=Reason.NO_REPORT, message=message, exit_code=0)
+    reason, message = _why_it_broke(known.ending)
+    return _with_code(Settlement(outcome=Outcome.FAILED, reason=reason, message=message), known)
+
+
+def _why_it_broke(ending: Ending | None) -> tuple[Reason, str]:
+    """The reason of an end that is not exit code 0; an end that nobody saw counts as a lost supervisor."""
+    if ending is None:
+        return Reason.SUPERVISOR_LOST, "nobody saw how it ended"
+    if ending.how in _BROKEN:
+        reason, _, message = _BROKEN[ending.how]
+        return reason, f"ended: {message}"
+    if ending.how is ExitKind.SIGNAL:
+        return Reason.SIGNAL, f"ended by signal {ending.signal}"
+    return Reason.EXIT_CODE, f"ended with exit code {ending.code}"
+
+
+def _as_reported(report: Report, *, reason: Reason | None = None, flag: Flag | None = None) -> Settlement:
+    return Settlement(
+        outcome=_REPORTED[report.status],
+        reason=reason,
+        message=report.message,
+        totals=report.totals,
+        flags=() if flag is None else (flag,),
+    )
+
+
+def _kept(settled: Settlement, report: Report | None) -> Settlement:
+    """The outcome stands; a report's totals are kept beside it, its text stands in the late reports."""
+    if report is None:
+        return settled
+    return Settlement(
+        outcome=settled.outcome, reason=settled.reason, message=settled.message, totals=report.totals
+    )
+
+
+def _with_code(settled: Settlement, known: Knowledge) -> Settlement:
+    return Settlement(
+        outcome=settled.outcome,
+        reason=settled.reason,
+        message=settled.message,
+        totals=settled.totals,
+        flags=settled.flags,
+        exit_code=_code(known),
+    )
+
+
+def _code(known: Knowledge) -> int | None:
+    return known.ending.code if known.ending is not None else None

@@ -13,7 +13,7 @@ from hub.domain.task import RetryPolicy
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 RESERVED_LABELS = frozenset({"pagination", "log", "release", "upload"})
 """Fixed words of BotCity's paths, which no label may be (`maestro.md` §2)."""
-NEEDS_MAX = 32
+LABELS_MAX = 32
 ATTEMPTS_MAX = 20
 RETRIED = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST)
 """Outcomes that a policy may try again; the others are somebody's decision."""
@@ -74,7 +74,7 @@ class Automation:
 
 def faults_of(new: Definition) -> list[Fault]:
     """What is wrong with a definition, all at once; empty when it can stand."""
-    faults = [*_of_label(new.label), *definition_faults(new.parameters), *_of_needs(new.needs)]
+    faults = [*_of_label(new.label), *definition_faults(new.parameters), *label_faults("needs", new.needs)]
     bounds = (
         ("priority", new.priority, 0, 10),
         ("lost_after_s", new.lost_after_s, 120, 30 * 86400),
@@ -91,6 +91,20 @@ def faults_of(new: Definition) -> list[Fault]:
     return faults
 
 
+def label_faults(where: str, labels: Mapping[str, str]) -> list[Fault]:
+    """What is wrong with labels that a runner has or an automation needs; `where` names them in messages."""
+    faults = []
+    if len(labels) > LABELS_MAX:
+        faults.append(Fault(field=where, message=f"more than {LABELS_MAX}", remedy="give fewer"))
+    for name, value in labels.items():
+        if not LABEL.match(name) or not LABEL.match(value):
+            remedy = "name=value, each letters, digits, _ . or -"
+            faults.append(
+                Fault(field=f"{where}.{name[:64]}", message=f"{value[:64]!r} can't be a label", remedy=remedy)
+            )
+    return faults
+
+
 def _of_label(label: str) -> list[Fault]:
     if label in RESERVED_LABELS:
         return [
@@ -100,14 +114,3 @@ def _of_label(label: str) -> list[Fault]:
         remedy = "begin with a letter or digit, then letters, digits, _ . or -, 128 in all"
         return [Fault(field="label", message=f"{label[:64]!r} is no label", remedy=remedy)]
     return []
-
-
-def _of_needs(needs: Mapping[str, str]) -> list[Fault]:
-    faults = []
-    if len(needs) > NEEDS_MAX:
-        faults.append(Fault(field="needs", message=f"more than {NEEDS_MAX}", remedy="give fewer"))
-    for name, value in needs.items():
-        if not LABEL.match(name) or not LABEL.match(value):
-            remedy = "name=value, each letters, digits, _ . or -"
-            faults.append(Fault(field=f"needs.{name[:64]}", message=f"{value[:64]!r} can't be a label", remedy=remedy))
-    return faults

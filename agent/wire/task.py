@@ -50,6 +50,8 @@ class BuildReference(WireModel):
     launch: Launch
     lock: Sha256Hex | None = None
     """Digest of the resolved, hashed requirement list; None where the bot needs no packages."""
+    resolve: bool = False
+    """The hub could not resolve without running a package's code: this runner does, and uploads the list."""
 
 
 class Ladder(WireModel):

@@ -27,8 +27,8 @@ class Launch(WireModel):
     """How a build is started; found once, in the hub, when it is deployed (`bot-packages.md` §2).
 
     ``entry`` is relative to the build's root. ``args`` is a template: each element one argument, ``{name}`` a
-    parameter. ``command`` replaces the kind's own command line. ``python`` is a version such as ``3.11``, empty where
-    none is needed.
+    parameter. ``command`` replaces the kind's own command line. ``python`` is a version such as ``3.11`` or bounds
+    such as ``>=3.11,<3.13``, empty where none is needed.
     """
 
     kind: Kind

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 import aiohttp
 from aiohttp import hdrs
-from yarl import URL
 
 from agent.gateway.bodies import Body
 from agent.gateway.refusals import Refused
@@ -129,7 +128,7 @@ class Upstream:
             headers[hdrs.CONTENT_LENGTH] = str(call.body.size)
         response = await self._http.request(
             call.method,
-            URL(forward.base_url + call.target, encoded=True),
+            forward.base_url + call.target,
             headers=headers,
             data=call.body.pieces() if call.body.size else None,
             ssl=forward.ssl_context or True,

@@ -1,0 +1,59 @@
+"""The API for bots without an SDK (bot-packages.md §7)."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.gateway import SECRET, TOKEN, GatewayWorld, snapshot
+
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+async def test_parameters_keep_their_types(world: GatewayWorld) -> None:
+    """GET /parameters answers what the task was made with, hub or no hub."""
+    world.daemon.close_session()
+    known = {"n": 1, "s": "ä", "l": [None, True]}
+    world.daemon.bot.task = snapshot(parameters=known)
+
+    assert await world.call("GET", "/bot/v1/parameters", headers=BEARER) == (200, known)
+
+
+async def test_cancelled_follows_the_daemon(world: GatewayWorld) -> None:
+    """GET /cancelled: has a stop been asked for?"""
+    assert await world.call("GET", "/bot/v1/cancelled", headers=BEARER) == (200, {"cancelled": False})
+    world.daemon.bot.interrupted = True
+    assert await world.call("GET", "/bot/v1/cancelled", headers=BEARER) == (200, {"cancelled": True})
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message", "total"),
+    [
+        ({}, "succeeded", None, None),
+        ({"status": "partial", "totals": {"total": 4, "processed": 3, "failed": 1}}, "partial", None, 4),
+        ({"status": "failed", "message": f"no {SECRET}"}, "failed", "no ***", None),
+        ({"error": {"type": "business", "code": "E7", "message": "closed"}}, "failed", "E7: closed", None),
+        ({"status": "succeeded", "more": 1}, "succeeded", None, None),
+    ],
+)
+async def test_a_result_is_a_report(
+    world: GatewayWorld, body: dict[str, Any], status: str, message: str | None, total: int | None
+) -> None:
+    """POST /result: every member optional; durable when it answers 202, so a bot never waits for the network."""
+    world.daemon.close_session()
+
+    answered = await world.call("POST", "/bot/v1/result", json=body, headers=BEARER)
+
+    assert answered == (202, {"status": status, "late": False})
+    (report,) = world.daemon.reports
+    assert (report.status, report.message) == (status, message)
+    assert (report.totals.total if report.totals else None) == total
+
+
+@pytest.mark.parametrize("body", [b"no", b"[]", b'{"status": "great"}', b'{"totals": {"total": 1}}', b'{"totals": 4}'])
+async def test_a_result_that_cannot_be_meant_is_400(world: GatewayWorld, body: bytes) -> None:
+    """Refused with a sentence, and nothing is recorded."""
+    status, answer = await world.call("POST", "/bot/v1/result", data=body, headers=BEARER)
+
+    assert status == 400
+    assert answer["message"]
+    assert world.daemon.reports == []

@@ -1,7 +1,7 @@
 """Processes of this machine: who is still the one we mean, who stands below whom, and how a whole tree is ended.
 
-A process is named by its pid *and* its start: `start_of(pid)` is an opaque text (boot, ticks) that no later process with
-the same pid shares. Nothing here waits; `agent/process_watch.py` waits on a loop. Used by the shim and by the daemon.
+A process is named by its pid *and* its start: `start_of(pid)` is an opaque text (boot, ticks) that no later process
+with the same pid shares. Nothing here waits; `agent/process_watch.py` waits on a loop. Used by the shim and by the daemon.
 
 What the daemon calls:
 
@@ -22,6 +22,8 @@ from pathlib import Path
 EXECUTION_VARIABLE = "BOTYARD_EXECUTION_ID"
 _KILL_ROUNDS = 50
 _PROC = Path("/proc")
+_KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
+"""On Windows `os.kill` with SIGTERM is TerminateProcess."""
 
 
 def start_of(pid: int) -> str | None:
@@ -76,20 +78,23 @@ def signal_all(pids: Iterable[int], number: int) -> None:
 
 
 def kill_tree(pid: int) -> None:
-    """End `pid` and everything below it with SIGKILL.
+    """End everything below `pid`, then `pid`, with SIGKILL; what cannot be killed is left."""
+    kill_below(pid)
+    signal_all([pid], _KILL)
 
-    The children are stopped first, so that a fork bomb cannot outrun its end. What cannot be killed is left.
+
+def kill_below(pid: int) -> None:
+    """End everything below `pid` and leave `pid` itself.
+
+    The processes are stopped first, so that a fork bomb cannot outrun its end.
     """
     for _ in range(_KILL_ROUNDS):
         below = descendants(pid)
         if not below:
-            break
+            return
         if sys.platform != "win32":
             signal_all(below, signal.SIGSTOP)
-            signal_all(below, signal.SIGKILL)
-        else:
-            signal_all(below, signal.SIGTERM)
-    signal_all([pid], signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
+        signal_all(below, _KILL)
 
 
 def find_by_execution_id(execution_id: str) -> list[int]:
@@ -111,6 +116,7 @@ def kill_leftovers(execution_id: str, started_after_boot_ns: int) -> list[int]:
 
     The start time guards a person's own shell that has the variable in its environment.
     """
+    found: list[int] = []
     for _ in range(_KILL_ROUNDS):
         found = [pid for pid in find_by_execution_id(execution_id) if _started_boot_ns(pid) >= started_after_boot_ns]
         if not found:
@@ -137,7 +143,7 @@ def open_process(pid: int, start: str) -> int | None:
 
 def _all_pids() -> list[int]:
     try:
-        return [int(name) for name in os.listdir(_PROC) if name.isdigit()]
+        return [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()]
     except OSError:
         return []
 

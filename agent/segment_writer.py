@@ -56,7 +56,7 @@ class SegmentWriter:
 
     def open(self) -> None:
         """Make the first segment and the reserve; raises OSError when the disk has no room for them."""
-        self.disk.write_durable(self.folder / "reserve", b"\x01" * _RESERVE_BYTES)
+        (self.folder / "reserve").write_bytes(b"\x01" * _RESERVE_BYTES)
         self._next_segment()
 
     @property

@@ -1,0 +1,160 @@
+"""The file `exit`: what came of the bot, durable, read by whichever daemon is there (core.md §3, reliability.md P5).
+
+Written twice. First when the main process was reaped (`final` false): the exit is a fact and goes ahead of data. Then, when
+pipes and tree are done, with the output's length and digest (`final` true). Both are written into files whose blocks were
+allocated before the bot began, then synced and renamed, so that a full disk does not lose them.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from agent.ports.files import Disk
+from agent.segments import Gap
+from agent.wire.words import ExitKind, GapReason, StopCause
+
+EXIT_NAME = "exit"
+EXIT_VERSION = 1
+READABLE_VERSIONS = frozenset({1})
+_RESERVED_BYTES = 32 * 1024
+_GAPS_MAX = 100
+_SURVIVORS_MAX = 50
+
+
+class ExitFileError(ValueError):
+    """The file `exit` holds nothing that this program can read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamEnd:
+    """One stream: whether it was read to its end, and the bytes that came and that were not stored."""
+
+    ended: bool
+    read_bytes: int
+    dropped_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitRecord:
+    """How an execution ended, as its shim saw it. Times are ns since 1970 by the wall clock.
+
+    `cause` is the first durable stop cause; `last_step` the last step of the ladder that was taken for it or for what the
+    bot left behind; `signaled_by_stop` says that a stop had sent a signal before the main process ended.
+    Fields from `output_bytes` on are what is known so far while `final` is false. Totals of `gaps` are complete;
+    beyond 100 gaps the last one holds the sum.
+    """
+
+    final: bool
+    how: ExitKind
+    code: int | None
+    signal: int | None
+    error: str
+    started_wall_ns: int
+    ended_wall_ns: int
+    cause: StopCause | None
+    by: str
+    last_step: str | None
+    signaled_by_stop: bool
+    peak_memory_bytes: int
+    output_bytes: int
+    output_sha256: str
+    streams: dict[str, StreamEnd]
+    gaps: tuple[Gap, ...] = ()
+    survivors: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class ExitFile:
+    """Where the record is written; makes its room on disk first."""
+
+    folder: Path
+    disk: Disk
+    _reserves: list[Path] = field(default_factory=list)
+
+    def reserve(self) -> None:
+        """Allocate room for both writes; raises OSError when there is none."""
+        for number in (1, 2):
+            path = self.folder / f"exit.reserve{number}"
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                _allocate(fd)
+            finally:
+                os.close(fd)
+            self._reserves.append(path)
+
+    def write(self, record: ExitRecord) -> None:
+        """Make `record` the content of `exit`, durably."""
+        data = encode_exit(record)
+        if not self._reserves or len(data) > _RESERVED_BYTES:
+            self.disk.write_durable(self.folder / EXIT_NAME, data)
+            return
+        path = self._reserves.pop()
+        file = self.disk.open_append(path)
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            # Blanks behind the JSON, not a shorter file: the blocks are there, and stay.
+            os.pwrite(fd, data.ljust(_RESERVED_BYTES), 0)
+            file.sync()
+        finally:
+            os.close(fd)
+            file.close()
+        path.replace(self.folder / EXIT_NAME)
+        self.disk.sync_folder(self.folder)
+
+    def release(self) -> None:
+        """Give back what was not needed."""
+        for path in self._reserves:
+            path.unlink(missing_ok=True)
+        self._reserves.clear()
+
+
+def read_exit(folder: Path, disk: Disk) -> ExitRecord | None:
+    """Return the record in an execution's folder, or None when there is none yet. Raises `ExitFileError`."""
+    data = disk.read(folder / EXIT_NAME)
+    return None if data is None else decode_exit(data)
+
+
+def encode_exit(record: ExitRecord) -> bytes:
+    """JSON of a record, with bounded lists."""
+    body = asdict(record)
+    body["gaps"] = [asdict(gap) for gap in _bounded(record.gaps)]
+    body["survivors"] = [list(each) for each in record.survivors[:_SURVIVORS_MAX]]
+    return (json.dumps({"version": EXIT_VERSION, **body}) + "\n").encode()
+
+
+def decode_exit(data: bytes) -> ExitRecord:
+    """Read a record; raises `ExitFileError`. Unknown fields of a readable version are ignored."""
+    try:
+        body = json.loads(data)
+        if body["version"] not in READABLE_VERSIONS:
+            raise ExitFileError(f"exit file version {body['version']}")  # noqa: TRY301 - one place for what is wrong
+        known = {name: body[name] for name in ExitRecord.__slots__}
+        known["how"] = ExitKind(body["how"])
+        known["cause"] = StopCause(body["cause"]) if body["cause"] else None
+        known["streams"] = {name: StreamEnd(**end) for name, end in body["streams"].items()}
+        known["gaps"] = tuple(Gap(**{**gap, "reason": GapReason(gap["reason"])}) for gap in body["gaps"])
+        known["survivors"] = tuple((int(pid), str(command)) for pid, command in body["survivors"])
+        return ExitRecord(**known)
+    except ExitFileError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ExitFileError(f"not an exit record: {error}") from error
+
+
+def _bounded(gaps: tuple[Gap, ...]) -> tuple[Gap, ...]:
+    if len(gaps) <= _GAPS_MAX:
+        return gaps
+    rest = gaps[_GAPS_MAX - 1 :]
+    missing = sum(gap.missing_bytes or 0 for gap in rest)
+    last = rest[-1]
+    joined = Gap(offset=rest[0].offset, missing_bytes=missing, reason=last.reason, resumed_at=last.resumed_at)
+    return (*gaps[: _GAPS_MAX - 1], joined)
+
+
+def _allocate(fd: int) -> None:
+    try:
+        os.posix_fallocate(fd, 0, _RESERVED_BYTES)
+    except AttributeError:
+        # No such call here (macOS, Windows): written blocks are allocated blocks.
+        os.write(fd, b" " * _RESERVED_BYTES)

@@ -1,0 +1,86 @@
+"""The idle shim: forked ahead, it makes itself safe, then waits for one order, which it takes or dies without."""
+
+import gc
+import os
+import signal
+import socket
+import sys
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+from agent.ports.clock import SystemClock
+from agent.ports.files import SystemDisk
+from agent.shim import handover, kernel, supervisor
+from agent.shim.order import OrderError
+
+_IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
+_IGNORED_TOO = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
+EXIT_BROKEN = 70
+
+
+def main(channel: socket.socket, zygote: int) -> NoReturn:
+    """Live as a shim in this freshly forked process; never returns."""
+    code = EXIT_BROKEN
+    try:
+        own = _make_safe(channel)
+        if os.getppid() == zygote:
+            code = _live(own)
+        else:
+            code = 0
+    except BaseException:  # noqa: BLE001 - the rim of a process; there is nobody to raise to
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _make_safe(channel: socket.socket) -> socket.socket:
+    """Leave everything that belongs to zygote and daemon: descriptors, session, signals.
+
+    An inherited flock would stop the next daemon, and a sibling's copy of this channel would hide its end of file.
+    """
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    own = socket.socket(fileno=os.dup(channel.fileno()))
+    oom_file = _open_oom_file()
+    kernel.close_all_but({own.fileno(), oom_file})
+    os.setsid()
+    for number in (*_IGNORED, *_IGNORED_TOO):
+        signal.signal(number, signal.SIG_IGN)
+    os.umask(0o077)
+    kernel.become_subreaper()
+    kernel.forbid_dumps()
+    kernel.name_process("botyard-shim")
+    supervisor.OOM_FILE.append(oom_file)
+    gc.freeze()
+    return own
+
+
+def _open_oom_file() -> int:
+    """Open this process's own OOM score while that is allowed: a non-dumpable process may not (see `child`)."""
+    try:
+        return os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return -1
+
+
+def _live(channel: socket.socket) -> int:
+    try:
+        received = handover.receive_order(channel)
+    except (OrderError, ConnectionError):
+        return EXIT_BROKEN
+    if received is None:
+        return 0
+    order, descriptors = received
+    try:
+        return supervisor.supervise(order, descriptors, channel, SystemClock(), SystemDisk())
+    except BaseException:
+        _leave_note(Path(order.folder), traceback.format_exc())
+        raise
+
+
+def _leave_note(folder: Path, text: str) -> None:
+    try:
+        (folder / "shim-error").write_text(text)
+    except OSError:
+        sys.stderr.write(text)

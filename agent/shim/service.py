@@ -1,0 +1,227 @@
+"""The shim's socket in its folder: whoever shows the nonce, as the same user, is the daemon (core.md §2).
+
+The path of a Unix socket is short (108 bytes), a folder's may be long: the socket is bound through the open folder.
+"""
+
+import array
+import os
+import selectors
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from agent.shim.wire import READABLE_VERSIONS, SOCKET_NAME, Incoming, Message, WireError, encode
+
+CLIENTS_MAX = 8
+_BACKLOG_BYTES = 8 * 1024 * 1024
+_READ_BYTES = 64 * 1024
+_SEND_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """The answer to one request; `descriptor` is sent along and stays the shim's."""
+
+    body: Message
+    descriptor: int | None = None
+
+
+Handler = Callable[[Message], Reply]
+"""Does what a request asks; raises `RequestError` when it cannot."""
+
+
+class RequestError(Exception):
+    """A request that cannot be done; its text is told to the daemon."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Connection:
+    """One daemon; usually there is one, and for a moment two while it restarts."""
+
+    socket: socket.socket
+    incoming: Incoming = field(default_factory=Incoming)
+    outgoing: bytearray = field(default_factory=bytearray)
+    is_known: bool = False
+
+
+class Service:
+    """Serves the daemons of one execution from the shim's own loop."""
+
+    def __init__(self, folder: int, nonce: str, selector: selectors.BaseSelector) -> None:
+        self._folder = folder
+        self._nonce = nonce
+        self._selector = selector
+        self._connections: set[Connection] = set()
+        self._handler: Handler | None = None
+        self._welcome: Callable[[], Message] = dict
+        self._listener = _listen(folder)
+        selector.register(self._listener, selectors.EVENT_READ, self._accept)
+
+    def serve(self, handler: Handler, welcome: Callable[[], Message]) -> None:
+        """Say who answers requests, and what a newcomer is told."""
+        self._handler = handler
+        self._welcome = welcome
+
+    def push(self, event: Message, *, is_hint: bool = False) -> None:
+        """Tell every daemon; a hint is left out where earlier messages have not gone yet."""
+        data = encode(event)
+        for each in list(self._connections):
+            if each.is_known and not (is_hint and each.outgoing):
+                self._send(each, data)
+
+    @property
+    def has_backlog(self) -> bool:
+        """True while something is still to be sent."""
+        return any(each.outgoing for each in self._connections)
+
+    def close(self) -> None:
+        """Close everything, and take the socket's name away."""
+        for each in list(self._connections):
+            self._drop(each)
+        self._selector.unregister(self._listener)
+        self._listener.close()
+        try:
+            os.unlink(SOCKET_NAME, dir_fd=self._folder)
+        except OSError:
+            return
+
+    def _accept(self, _: int) -> None:
+        try:
+            accepted, _address = self._listener.accept()
+        except OSError:
+            return
+        if len(self._connections) >= CLIENTS_MAX or not _is_same_user(accepted):
+            accepted.close()
+            return
+        accepted.setblocking(False)
+        connection = Connection(socket=accepted)
+        self._connections.add(connection)
+        self._watch(connection)
+
+    def _watch(self, connection: Connection) -> None:
+        mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.outgoing else 0)
+
+        def on_ready(events: int) -> None:
+            if events & selectors.EVENT_WRITE:
+                self._send(connection, b"")
+            if events & selectors.EVENT_READ and connection in self._connections:
+                self._read(connection)
+
+        try:
+            self._selector.modify(connection.socket, mask, on_ready)
+        except KeyError:
+            self._selector.register(connection.socket, mask, on_ready)
+
+    def _read(self, connection: Connection) -> None:
+        try:
+            data = connection.socket.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(connection)
+            return
+        try:
+            for message in connection.incoming.feed(data):
+                self._take(connection, message)
+        except WireError:
+            self._drop(connection)
+
+    def _take(self, connection: Connection, message: Message) -> None:
+        if connection.is_known:
+            self._answer(connection, message)
+            return
+        if message.get("hello") != self._nonce or message.get("version") not in READABLE_VERSIONS:
+            raise WireError("who is this?")
+        connection.is_known = True
+        self._send(connection, encode({"event": "welcome", "state": self._welcome()}))
+
+    def _answer(self, connection: Connection, message: Message) -> None:
+        if self._handler is None:
+            raise WireError("not yet")
+        try:
+            reply = self._handler(message)
+        except RequestError as error:
+            self._send(connection, encode({"id": message.get("id"), "error": str(error)}))
+            return
+        body: Message = {"id": message.get("id"), "ok": reply.body}
+        if reply.descriptor is None:
+            self._send(connection, encode(body))
+            return
+        body["descriptors"] = 1
+        self._send_with(connection, encode(body), reply.descriptor)
+
+    def _send(self, connection: Connection, data: bytes) -> None:
+        connection.outgoing += data
+        try:
+            while connection.outgoing:
+                sent = connection.socket.send(connection.outgoing)
+                del connection.outgoing[:sent]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._drop(connection)
+            return
+        if len(connection.outgoing) > _BACKLOG_BYTES:
+            # A daemon that does not read is no daemon; it reads everything again when it comes back.
+            self._drop(connection)
+            return
+        self._watch(connection)
+
+    def _send_with(self, connection: Connection, data: bytes, descriptor: int) -> None:
+        # Bounded: a daemon that reads nothing must not stop the loop.
+        connection.socket.settimeout(_SEND_S)
+        try:
+            connection.socket.sendall(connection.outgoing)
+            connection.outgoing.clear()
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))]
+            sent = connection.socket.sendmsg([data], rights)
+            connection.socket.sendall(data[sent:])
+            connection.socket.setblocking(False)
+        except OSError:
+            self._drop(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        if connection not in self._connections:
+            return
+        self._connections.discard(connection)
+        self._selector.unregister(connection.socket)
+        connection.socket.close()
+
+
+def _listen(folder: int) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        os.unlink(SOCKET_NAME, dir_fd=folder)
+    except FileNotFoundError:
+        pass
+    with_address(folder, listener.bind)
+    listener.listen(CLIENTS_MAX)
+    listener.setblocking(False)
+    return listener
+
+
+def with_address(folder: int, act: Callable[[str], None]) -> None:
+    """Call `act` with a short address of the socket in the folder behind the descriptor `folder`."""
+    if sys.platform == "linux":
+        act(f"/proc/self/fd/{folder}/{SOCKET_NAME}")
+        return
+    before = os.open(".", os.O_RDONLY)
+    try:
+        os.fchdir(folder)
+        act(SOCKET_NAME)
+    finally:
+        os.fchdir(before)
+        os.close(before)
+
+
+def _is_same_user(peer: socket.socket) -> bool:
+    if sys.platform != "linux":
+        # The folder is 0700, and the nonce is asked for in any case.
+        return True
+    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, uid, _ = struct.unpack("3i", credentials)
+    return uid in {0, os.geteuid()}

@@ -1,0 +1,98 @@
+"""The bot's process tree, seen from its shim: a subreaper, so every orphan comes up to it.
+
+The tree is empty exactly when the shim has no child: `waitpid` says ECHILD. That is proof, not a scan.
+"""
+
+import os
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.process import command_of, descendants, kill_below, signal_all
+from agent.process_cgroup import kill_cgroup, oom_kills
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exited:
+    """How the bot's main process ended: exactly one of `code` and `signal` is set."""
+
+    code: int | None
+    signal: int | None
+    peak_memory_bytes: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Tree:
+    """One bot and everything below it."""
+
+    main: int
+    cgroup: Path | None
+    is_empty: bool = False
+    exited: Exited | None = None
+    _peak_kib: int = field(default=0)
+
+    def reap(self) -> None:
+        """Collect everything that has ended; notes the end of the main process and the end of the whole tree."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                self.is_empty = True
+                return
+            if pid == 0:
+                return
+            self._peak_kib = max(self._peak_kib, usage.ru_maxrss)
+            if pid == self.main:
+                self.exited = _exited(status, self._peak_kib * 1024)
+
+    def interrupt(self) -> None:
+        """SIGINT to the bot's group, as Ctrl-C would."""
+        self._signal_group(signal.SIGINT)
+
+    def terminate(self) -> None:
+        """SIGTERM to the bot's group and to what has left it."""
+        self._signal_group(signal.SIGTERM)
+        signal_all(self._outside_group(), signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL for every process of the tree, by its cgroup where there is one, and by descent in any case."""
+        if self.cgroup is not None:
+            kill_cgroup(self.cgroup)
+        kill_below(os.getpid())
+
+    def survivors(self) -> tuple[tuple[int, str], ...]:
+        """Return (pid, command line) of what is alive."""
+        return tuple((pid, command_of(pid)) for pid in descendants(os.getpid()))
+
+    def was_out_of_memory(self) -> bool:
+        """Tell whether the kernel killed in the bot's cgroup for want of memory."""
+        return self.cgroup is not None and oom_kills(self.cgroup) > 0
+
+    def _signal_group(self, number: int) -> None:
+        # Once the main process is reaped its number may be somebody else's; `_outside_group` then finds the rest.
+        if self.exited is not None:
+            return
+        try:
+            os.killpg(self.main, number)
+        except (ProcessLookupError, PermissionError):
+            return
+
+    def _outside_group(self) -> list[int]:
+        below = descendants(os.getpid())
+        return below if self.exited is not None else [pid for pid in below if _group_of(pid) != self.main]
+
+
+def _group_of(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
+
+
+def _exited(status: int, peak_memory_bytes: int) -> Exited:
+    code = os.waitstatus_to_exitcode(status)
+    return Exited(
+        code=code if code >= 0 else None,
+        signal=-code if code < 0 else None,
+        peak_memory_bytes=peak_memory_bytes,
+    )

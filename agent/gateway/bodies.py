@@ -57,29 +57,52 @@ async def read_small(request: web.Request, limit: int = JSON_MAX_BYTES) -> bytes
 async def receive(request: web.Request, folder: Path, limit: int) -> Body:
     """The whole body, in memory or in an unnamed file of `folder`. Refused: 413 above `limit`, 507 on a full disk."""
     _check_size(request.content_length or 0, limit)
-    held = bytearray()
-    file: IO[bytes] | None = None
-    size = 0
+    basin = _Basin(folder, limit)
     try:
         async for piece in request.content.iter_chunked(PIECE_BYTES):
-            size += len(piece)
-            _check_size(size, limit)
-            held += piece
-            if len(held) >= IN_MEMORY_BYTES:
-                if file is None:
-                    file = await asyncio.to_thread(_open_in, folder)
-                await asyncio.to_thread(file.write, bytes(held))
-                held.clear()
-        if file is None:
-            return Body(size, bytes(held))
-        await asyncio.to_thread(_finish, file, bytes(held))
-    except BaseException as error:
-        if file is not None:
-            file.close()
-        if isinstance(error, OSError) and not isinstance(error, ConnectionError):
-            raise Refused(507, "The runner's disk has no room for this body") from error
+            await basin.take(piece)
+        return await basin.body()
+    except BaseException:
+        basin.close()
         raise
-    return Body(size, file=file)
+
+
+class _Basin:
+    """Collects a body: in memory first, in a file from `IN_MEMORY_BYTES` on."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._held = bytearray()
+        self._file: IO[bytes] | None = None
+        self._size = 0
+
+    async def take(self, piece: bytes) -> None:
+        self._size += len(piece)
+        _check_size(self._size, self._limit)
+        self._held += piece
+        if len(self._held) >= IN_MEMORY_BYTES:
+            await self._to_file()
+
+    async def body(self) -> Body:
+        if self._file is None:
+            return Body(self._size, bytes(self._held))
+        await self._to_file()
+        return Body(self._size, file=self._file)
+
+    async def _to_file(self) -> None:
+        data = bytes(self._held)
+        self._held.clear()
+        try:
+            if self._file is None:
+                self._file = await asyncio.to_thread(_open_in, self._folder)
+            await asyncio.to_thread(_write, self._file, data)
+        except OSError as error:
+            raise Refused(507, "The runner's disk has no room for this body") from error
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
 
 def _check_size(size: int, limit: int) -> None:
@@ -93,8 +116,8 @@ def _open_in(folder: Path) -> IO[bytes]:
     return tempfile.TemporaryFile(dir=folder)
 
 
-def _finish(file: IO[bytes], rest: bytes) -> None:
-    file.write(rest)
+def _write(file: IO[bytes], data: bytes) -> None:
+    file.write(data)
     file.flush()
 
 

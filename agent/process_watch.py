@@ -38,8 +38,13 @@ def is_gone(pidfd: int) -> bool:
 async def _wait_readable(fd: int) -> None:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(fd, lambda: ended.done() or ended.set_result(None))
+    loop.add_reader(fd, _set, ended)
     try:
         await ended
     finally:
         loop.remove_reader(fd)
+
+
+def _set(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

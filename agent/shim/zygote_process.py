@@ -43,11 +43,11 @@ class ZygoteProcess:
         signal.set_wakeup_fd(self._wake_writer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         while True:
-            ready, _, _ = select.select([self._control, self._wake_reader], [], [])
+            ready = _wait(self._control.fileno(), self._wake_reader)
             if self._wake_reader in ready:
                 os.read(self._wake_reader, 4096)
                 self._reap()
-            if self._control in ready and not self._serve():
+            if self._control.fileno() in ready and not self._serve():
                 return
 
     def _serve(self) -> bool:
@@ -103,6 +103,11 @@ class ZygoteProcess:
         for pid in _children():
             if pid not in self._shims:
                 kill_tree(pid)
+
+
+def _wait(*descriptors: int) -> list[int]:
+    ready, _, _ = select.select(list(descriptors), [], [])
+    return ready
 
 
 def _children() -> list[int]:

@@ -1,0 +1,91 @@
+"""Where things lie below the home, and what the daemon itself writes into an execution's folder.
+
+    executions/exe_…/
+      order.json    the daemon's: task, fence, slot, boot, digest of the token; before any shim has the order
+      verdict, stop, output/, socket, exit      the shim's (`agent/shim/__init__.py`)
+      work/ tmp/ artifacts/ result …            the bot's (`agent/builds`)
+
+A folder without `order.json` was never handed to a shim: the daemon that finds one removes it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from agent.ports.files import Disk
+from agent.wire.ids import WireExecutionId, WireTaskId
+from agent.wire.task import WireModel, Work
+
+ORDER_NAME = "order.json"
+
+
+class StoredOrder(WireModel):
+    """What a daemon of any later start must know of an execution. Version: unknown fields are ignored, none is dropped.
+
+    ``work`` and ``slot`` are None for an order that was never seen here and only voided.
+    """
+
+    execution_id: WireExecutionId
+    task_id: WireTaskId
+    fence: int
+    boot_id: str
+    slot: int | None = None
+    nonce: str = ""
+    """Opens the shim's socket, and tells who won the verdict."""
+    token_sha256: str = ""
+    work: Work | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folders:
+    """The folders of one home."""
+
+    home: Path
+
+    @property
+    def executions(self) -> Path:
+        """One folder for each execution."""
+        return self.home / "executions"
+
+    @property
+    def spool(self) -> Path:
+        """The file of facts."""
+        return self.home / "spool.db"
+
+    @property
+    def uploads(self) -> Path:
+        """Bodies of the gateway that are too large for memory."""
+        return self.home / "uploads"
+
+    @property
+    def control(self) -> Path:
+        """Where `botyard-agent status`, `drain` and `stop` reach the daemon."""
+        return self.home / "control"
+
+    def execution(self, execution_id: str) -> Path:
+        """The folder of one execution."""
+        return self.executions / execution_id
+
+
+def write_order(folder: Path, order: StoredOrder, disk: Disk) -> None:
+    """Make the order durable; before this no shim may have it."""
+    disk.write_durable(folder / ORDER_NAME, order.model_dump_json().encode())
+
+
+def read_order(folder: Path, disk: Disk) -> StoredOrder | None:
+    """The order of a folder, or None when there is none that can be read: then no shim ever had it."""
+    data = disk.read(folder / ORDER_NAME)
+    if data is None:
+        return None
+    try:
+        return StoredOrder.model_validate_json(data)
+    except ValidationError:
+        return None
+
+
+def execution_folders(folders: Folders) -> Iterator[Path]:
+    """Folders that may be executions', oldest id first."""
+    if folders.executions.is_dir():
+        yield from sorted(path for path in folders.executions.iterdir() if path.name.startswith("exe_"))

@@ -199,7 +199,7 @@ def _python_of(package: Package, options: PackageOptions) -> PythonChoice:
         except OptionError:
             # Developers' tools keep names of environments there, too; that is none of a robot's business.
             pass
-    requires = _project_table(package).get("requires-python")
+    requires = project_table(package).get("requires-python")
     return choose(requires, where="requires-python of pyproject.toml") if isinstance(requires, str) else ANY_PYTHON
 
 
@@ -214,11 +214,12 @@ def _has_list(package: Package, kind: Kind) -> bool:
     return kind in {Kind.BOTCITY, Kind.PYTHON} and package.has("requirements.txt")
 
 
-def _project_table(package: Package) -> dict[str, Any]:
+def project_table(package: Package) -> dict[str, Any]:
+    """The `[project]` table of pyproject.toml, empty where there is none. Raises PackageError when it can't be read."""
     try:
         project = tomllib.loads(package.text("pyproject.toml") or "").get("project", {})
     except tomllib.TOMLDecodeError as error:
-        raise OptionError(f"pyproject.toml: {error}") from None
+        raise PackageError("bad_pyproject", f"pyproject.toml: {error}") from None
     return project if isinstance(project, dict) else {}
 
 
@@ -254,7 +255,7 @@ def _is_botcity_entry(package: Package, entry: str) -> bool:
 
 
 def _python_project(package: Package) -> tuple[str, ...] | None:
-    if package.has("requirements.txt") or not _project_table(package).get("dependencies"):
+    if package.has("requirements.txt") or not project_table(package).get("dependencies"):
         return None
     return ("pyproject.toml",)
 

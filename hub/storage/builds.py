@@ -1,4 +1,4 @@
-"""Bots, builds, releases and owned blobs. Every function takes the workspace, but for the sweep over unfinished ones."""
+"""Bots, builds, releases, owned blobs. Every function takes the workspace, but for the sweep over unfinished ones."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

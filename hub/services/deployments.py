@@ -1,0 +1,173 @@
+"""Deploying: an uploaded package becomes a stored, recognised build; then its requirements are resolved.
+
+`Deployments.deploy` answers as soon as the build is written down. `ResolverLoop` does the rest, also for builds that a hub
+which died in the middle left behind.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from agent.ports.clock import Clock
+from hub.domain.access import Caller
+from hub.domain.package_names import check_bot_name, check_version, default_bot, default_version
+from hub.domain.package_options import PackageOptions
+from hub.domain.packages import PackageError, Recognised, recognise
+from hub.domain.unpacking import ArchiveError
+from hub.errors import Invalid
+from hub.services import builds
+from hub.services.builds import NewBuild, Received
+from hub.services.packages import Unpacked, load, open_archive, unpack
+from hub.services.resolve import Locked, NotHere, RequirementResolver, Unresolvable
+from hub.storage import builds as rows
+from hub.storage.blobs import BlobGone, Blobs
+from hub.storage.builds import BuildRow
+from hub.storage.store import Store, StoreUnavailable
+
+SWEEP_S = 30.0
+_AT_ONCE = 2
+_BATCH = 20
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A package on the hub's disk, and what its sender called it."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the sender of a package says about it; None where the rules of design.md §1 shall decide."""
+
+    bot: str | None = None
+    version: str | None = None
+    options: PackageOptions = PackageOptions()
+
+
+class Deployments:
+    """Takes packages in."""
+
+    def __init__(self, store: Store, blobs: Blobs, clock: Clock, resolver: "ResolverLoop") -> None:
+        self._store = store
+        self._blobs = blobs
+        self._clock = clock
+        self._resolver = resolver
+        self._room = asyncio.Semaphore(_AT_ONCE)
+
+    async def deploy(self, caller: Caller, upload: Upload, wish: Wish) -> Received:
+        """Unpack, recognise and write down a package; requirements are resolved after this answers.
+
+        Raises Invalid (the package or an option), Conflict (the version is another build's). The upload's file is the
+        caller's to remove.
+        """
+        async with self._room:
+            unpacked = await asyncio.to_thread(_unpack, upload, self._blobs)
+        new = _new_build(unpacked, upload, wish, self._clock.now().date())
+        received = await self._store.write(builds.receive, caller, new)
+        self._resolver.wake()
+        return received
+
+
+class ResolverLoop:
+    """Resolves the requirements of received builds, a few at a time."""
+
+    def __init__(self, store: Store, blobs: Blobs, resolver: RequirementResolver) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._resolver = resolver
+        self._bell = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look at once whether there is something to resolve."""
+        self._bell.set()
+
+    async def run(self) -> None:
+        """Work until cancelled; at its start also on what an earlier hub left unfinished."""
+        while True:
+            self._bell.clear()
+            try:
+                await self.resolve_waiting()
+            except StoreUnavailable as error:
+                _log.warning("builds wait to be resolved: %s", error)
+            try:
+                async with asyncio.timeout(SWEEP_S):
+                    await self._bell.wait()
+            except TimeoutError:
+                continue
+
+    async def resolve_waiting(self) -> None:
+        """Resolve every build that waits for the hub now."""
+        waiting = await self._store.read(rows.unresolved, _BATCH)
+        for first in range(0, len(waiting), _AT_ONCE):
+            async with asyncio.TaskGroup() as group:
+                for build in waiting[first : first + _AT_ONCE]:
+                    group.create_task(self._resolve(build), name=f"resolve {build.id}")
+        if len(waiting) == _BATCH:
+            self.wake()
+
+    async def _resolve(self, build: BuildRow) -> None:
+        if not await self._store.write(builds.begin_resolving, build.workspace_id, build.id):
+            return
+        try:
+            recognised = await asyncio.to_thread(recognised_build, build, self._blobs)
+        except BlobGone as error:
+            await self._store.write(builds.reject, build.workspace_id, build.id, f"its files are gone: {error}")
+            return
+        if recognised.requirements is None or recognised.python is None:
+            await self._store.write(builds.reject, build.workspace_id, build.id, "it has no requirements to resolve")
+            return
+        found = await self._resolver.resolve(recognised.requirements.text(), recognised.python.floor)
+        match found:
+            case Locked(text=text):
+                lock = await asyncio.to_thread(self._blobs.add, [text.encode()])
+                await self._store.write(builds.finish_resolving, build.workspace_id, build.id, lock)
+            case NotHere(why=why):
+                await self._store.write(builds.leave_to_runner, build.workspace_id, build.id, why)
+            case Unresolvable(problem=problem):
+                await self._store.write(builds.reject, build.workspace_id, build.id, problem)
+
+
+def recognised_build(build: BuildRow, blobs: Blobs) -> Recognised:
+    """A stored build as it was recognised when it was deployed. Blocks. Raises BlobGone."""
+    launch = builds.launch_of(build)
+    said = PackageOptions(kind=launch.kind, entry=launch.entry or None, command=launch.command or None)
+    return recognise(
+        load(build.digest, blobs).package, said if not launch.python else _with_python(said, launch.python)
+    )
+
+
+def _with_python(said: PackageOptions, python: str) -> PackageOptions:
+    return PackageOptions(kind=said.kind, entry=said.entry, command=said.command, python=python)
+
+
+def _unpack(upload: Upload, blobs: Blobs) -> Unpacked:
+    try:
+        return unpack(open_archive(upload.path, upload.name), blobs)
+    except ArchiveError as error:
+        raise Invalid(error.code, str(error)) from None
+
+
+def _new_build(unpacked: Unpacked, upload: Upload, wish: Wish, today: date) -> NewBuild:
+    try:
+        recognised = recognise(unpacked.package, wish.options)
+        bot = check_bot_name(wish.bot or default_bot(upload.name))
+        version = check_version(wish.version or default_version(unpacked.package, unpacked.digest, today))
+    except PackageError as error:
+        raise Invalid(error.code, str(error), {"looked_for": list(error.looked_for)}) from None
+    manifest = unpacked.manifest
+    sizes = {file.sha256: file.size for file in manifest.files}
+    return NewBuild(
+        bot=bot,
+        version=version,
+        digest=unpacked.digest,
+        sizes=sizes | {unpacked.digest: len(manifest.canonical())},
+        file_count=len(manifest.files),
+        size_bytes=manifest.total_bytes,
+        recognised=recognised,
+    )

@@ -1,14 +1,14 @@
 """Secrets out of a bot's output, before it is stored (core.md §3, reliability.md S15). Best effort by its nature.
 
 A `Masker` works on one stream of bytes that comes in pieces of any size, and its result does not depend on the pieces:
-every byte that is part of any occurrence of any pattern is covered, and each run of overlapping occurrences becomes one
-`***`. Bytes are held back only while they may be the beginning of an occurrence, so never more than the longest pattern
-less one; only more input or the end of the stream releases them.
+every byte that is part of any occurrence of any pattern is covered, and each run of overlapping occurrences becomes
+one `***`. Bytes are held back only while they may be the beginning of an occurrence, so never more than the longest
+pattern less one; only more input or the end of the stream releases them.
 
     feed(piece) -> bytes that are decided      end() -> the rest      add(secrets): from the bytes still held on
 
-An automaton finds the occurrences (`ahocorasick_rs`; measured in libraries.md); a second one, of the first bytes of each
-pattern, finds where the end of a piece may begin one.
+An automaton finds the occurrences (`ahocorasick_rs`: some 370 MB/s with 250 patterns); a second one, of the first bytes
+of each pattern, finds where the end of a piece may begin one.
 """
 
 import json
@@ -228,8 +228,9 @@ def _xml_forms(secret: bytes) -> set[bytes]:
     plain = secret
     for character, escape in _XML:
         plain = plain.replace(character, escape)
-    quotes = ((b"&quot;", b"&apos;"), (b"&#34;", b"&#39;"), (b"&quot;", b"&#39;"), (b"&#34;", b"&#x27;"), (b"&quot;", b"&#x27;"))
-    return {plain, *(plain.replace(b'"', double).replace(b"'", single) for double, single in quotes), plain.replace(b'"', b"&quot;")}
+    doubles = (b'"', b"&quot;", b"&#34;")
+    singles = (b"'", b"&apos;", b"&#39;", b"&#x27;")
+    return {plain.replace(b'"', double).replace(b"'", single) for double in doubles for single in singles}
 
 
 def _json_forms(text: str) -> set[bytes]:

@@ -1,7 +1,7 @@
 """Processes of this machine: who is still the one we mean, who stands below whom, and how a whole tree is ended.
 
 A process is named by its pid *and* its start: `start_of(pid)` is an opaque text (boot, ticks) that no later process
-with the same pid shares. Nothing here waits; `agent/process_watch.py` waits on a loop. Used by the shim and by the daemon.
+with the same pid shares. Nothing here waits; `agent/process_watch.py` waits on a loop. Shim and daemon use it.
 
 What the daemon calls:
 

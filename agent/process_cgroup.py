@@ -5,7 +5,7 @@
     kill_cgroup(group); remove_cgroup(group)
 
 v2: a folder below the daemon's own group, killed by `cgroup.kill` (Linux 5.14). v1: the same below the `pids` or the
-named systemd hierarchy, killed by signals until it is empty. Limits of memory, CPU and processes come with a later issue.
+named systemd hierarchy, killed by signals until it is empty. It sets no limits: those are another matter.
 """
 
 import os

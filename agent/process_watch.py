@@ -26,7 +26,7 @@ async def wait_gone(pid: int, start: str, pidfd: int | None = None) -> None:
         finally:
             os.close(fd)
         return
-    while same_process(pid, start):
+    while same_process(pid, start):  # noqa: ASYNC110 - no event tells it on this platform
         await asyncio.sleep(_LOOK_EVERY_S)
 
 

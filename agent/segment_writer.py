@@ -1,7 +1,7 @@
 """The writing side of `agent/segments.py`: one writer for the life of one output, which never stops its reader.
 
-A disk that is full must not stop the bot: the file is cut back to the last whole frame, further bytes are counted, and as
-soon as the disk takes bytes again a gap frame says how many are missing. The reserve file makes room for that frame.
+A disk that is full must not stop the bot: the file is cut back to the last whole frame, further bytes are counted, and
+as soon as the disk takes bytes again a gap frame says how many are missing. The reserve file makes room for that frame.
 """
 
 import hashlib
@@ -141,9 +141,7 @@ class SegmentWriter:
         if not self._missing:
             return
         reason = self._missing_reason or GapReason.DISK
-        self.gaps.append(
-            Gap(offset=self.length, missing_bytes=self._missing, reason=reason, resumed_at=self.length)
-        )
+        self.gaps.append(Gap(offset=self.length, missing_bytes=self._missing, reason=reason, resumed_at=self.length))
         self._missing = 0
         self._missing_reason = None
 

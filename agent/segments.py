@@ -5,9 +5,9 @@ A folder holds `0.seg`, `1.seg`, …; each is at most `SEGMENT_BYTES` long. All 
     segment:  b"BYSG" version:u16 0:u16 | start offset:u64 | crc32 of what precedes:u32 | frames …
     frame:    0xB7 kind:u8 0:u16 length:u32 | offset:u64 | time ns since 1970:u64 | crc32 of header and data:u32 | data
 
-A frame's offset counts data bytes since the start of the output: the address that the whole system uses. A gap frame holds
-JSON `{"reason": …, "bytes": n}` and takes no offset. The magic is not zero, so that a file's end that a power cut left
-zeroed is never taken for frames. An incomplete frame at the end means *wait* while its writer lives, *torn* after.
+A frame's offset counts data bytes since the start of the output: the address that the whole system uses. A gap frame
+holds JSON `{"reason": …, "bytes": n}` and takes no offset. The magic is not zero, so that a file's end that a power cut
+left zeroed is never taken for frames. An incomplete frame at the end means *wait* while its writer lives, *torn* after.
 """
 
 import json

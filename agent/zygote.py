@@ -7,8 +7,9 @@
     verdict = await running.verdict(desk)           D1 whole: the shim's answer, or after its death or 30 s our own void
     await zygote.wait_gone(); zygote.close()        a new one is the daemon's affair
 
-After `verdict.kind is STARTED` connect with `ShimClient.connect(folder, order.nonce)`. `running.pidfd` becomes readable when
-the shim has ended (`agent.process_watch.wait_gone(pid, start, pidfd)`); `running.close()` closes it.
+After `verdict.kind is STARTED` connect with `ShimClient.connect(folder, order.nonce)`. `await running.wait_gone()`
+returns when the shim has ended (for an adopted one: `agent.process_watch.wait_gone(verdict.pid, verdict.start)`);
+`running.close()` lets go of the pidfd.
 """
 
 import array
@@ -53,8 +54,8 @@ class RunningShim:
     async def verdict(self, desk: VerdictDesk, within_s: float = VERDICT_S) -> Verdict:
         """Return the durable verdict on the order.
 
-        The shim's answer, where it comes; after the shim's death without one, or when the time is over, the verdict that
-        holds after our own `void` was linked: which may be `started` all the same (core.md D1).
+        The shim's answer, where it comes; after the shim's death without one, or when the time is over, the verdict
+        that holds after our own `void` was linked: which may be `started` all the same (core.md D1).
         """
         try:
             async with asyncio.timeout(within_s):

@@ -12,8 +12,9 @@
 | no_new_privs, parent-death signal | a change of user clears the signal; getppid says whether it came too late |
 | exec | its failure is told by the pipe: step and errno |
 
-The OOM score is inherited: a non-dumpable process may not open its own `oom_score_adj` (it belongs to root then), so the
-shim raises its own by the descriptor it opened before, forks, and takes it back. Lowering to where it was is allowed.
+The OOM score is inherited: a non-dumpable process may not open its own `oom_score_adj` (it belongs to root then), so
+the shim raises its own by the descriptor it opened before, forks, and takes it back. Lowering to where it was is
+allowed.
 """
 
 import json

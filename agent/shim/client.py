@@ -13,8 +13,8 @@
     await client.kill()                                     SIGKILL of the tree now
     client.close()
 
-Every request raises `ShimGone` when the shim has ended, `ShimRefused` when it cannot do what is asked, `TimeoutError` after
-`REQUEST_S`. What ended is told by `exit_file.read_exit(folder, disk)`, with or without a shim.
+Every request raises `ShimGone` when the shim has ended, `ShimRefused` when it cannot do what is asked, `TimeoutError`
+after `REQUEST_S`. What ended is told by `exit_file.read_exit(folder, disk)`, with or without a shim.
 """
 
 import array

@@ -1,8 +1,9 @@
 """Pure: the two limits that a shim keeps by itself, from its order (core.md D10).
 
 Run limit: from the verdict. Dead-man (`on_disconnect: stop`): the shim begins to stop at
-min(lost_after - 60 s, 0.8 x lost_after) since the send time of the last heartbeat that the hub acknowledged, by both clocks
-of D3: the larger elapsed time counts. So the hub, which waits the whole `lost_after` from its receipt, is always later.
+min(lost_after - 60 s, 0.8 x lost_after) since the send time of the last heartbeat that the hub acknowledged, by both
+clocks of D3: the larger elapsed time counts. So the hub, which waits the whole `lost_after` from its receipt, is
+always later.
 """
 
 from dataclasses import dataclass, replace

@@ -3,8 +3,8 @@
     running ── stop, limit, dead-man ──> stopping ──┐
        └────────── main process reaped ─────────────┴──> exited ── tree empty and pipes at their end ──> final ──> over
 
-Whatever leads there, the exit is written and told at once, leftovers of the tree are ended by the ladder from SIGTERM on,
-and pipes that somebody outside the tree holds are read for `drain_s` after the tree is empty (R33).
+Whatever leads there, the exit is written and told at once, leftovers of the tree are ended by the ladder from SIGTERM
+on, and pipes that somebody outside the tree holds are read for `drain_s` after the tree is empty (R33).
 """
 
 import json
@@ -81,7 +81,6 @@ class Ending:
         if self._tree.exited is not None and not self._is_exit_told:
             self._is_exit_told = True
             self._ended_wall_ns = now.wall_ns
-            # What can be read now was written before the end; it goes first only where it costs nothing.
             record = self._record(final=False)
             self._house.exit_file.write(record)
             self._house.service.push({"event": "exited", "exit": _told(record)})

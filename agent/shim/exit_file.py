@@ -1,8 +1,8 @@
 """The file `exit`: what came of the bot, durable, read by whichever daemon is there (core.md §3, reliability.md P5).
 
-Written twice. First when the main process was reaped (`final` false): the exit is a fact and goes ahead of data. Then, when
-pipes and tree are done, with the output's length and digest (`final` true). Both are written into files whose blocks were
-allocated before the bot began, then synced and renamed, so that a full disk does not lose them.
+Written twice. First when the main process was reaped (`final` false): the exit is a fact and goes ahead of data. Then,
+when pipes and tree are done, with the output's length and digest (`final` true). Both are written into files whose
+blocks were allocated before the bot began, then synced and renamed, so that a full disk does not lose them.
 """
 
 import json
@@ -39,8 +39,8 @@ class StreamEnd:
 class ExitRecord:
     """How an execution ended, as its shim saw it. Times are ns since 1970 by the wall clock.
 
-    `cause` is the first durable stop cause; `last_step` the last step of the ladder that was taken for it or for what the
-    bot left behind; `signaled_by_stop` says that a stop had sent a signal before the main process ended.
+    `cause` is the first durable stop cause; `last_step` the last step of the ladder that was taken for it or for what
+    the bot left behind; `signaled_by_stop` says that a stop had sent a signal before the main process ended.
     Fields from `output_bytes` on are what is known so far while `final` is false. Totals of `gaps` are complete;
     beyond 100 gaps the last one holds the sum.
     """

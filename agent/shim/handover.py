@@ -1,8 +1,8 @@
 """How an order gets from the daemon into an idle shim: one message with its descriptors.
 
-Linux: one SOCK_SEQPACKET message, so that an order is there whole or not at all; one that is larger than a socket message
-may be travels as a sealed memfd, still in one message. macOS knows no SOCK_SEQPACKET: there it is a stream of one length
-and the bytes, and a daemon that dies in the middle leaves an incomplete order, which is an end of file to the shim.
+Linux: one SOCK_SEQPACKET message, so that an order is there whole or not at all; one that is larger than a socket
+message may be travels as a sealed memfd, still in one message. macOS knows no SOCK_SEQPACKET: there it is a stream of
+one length and the bytes, and a daemon that dies in the middle leaves an incomplete order: an end of file to the shim.
 
 The shim answers on the same socket with one `Answer`, as soon as the verdict is durable.
 """

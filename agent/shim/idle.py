@@ -24,10 +24,8 @@ def main(channel: socket.socket, zygote: int) -> NoReturn:
     code = EXIT_BROKEN
     try:
         own = _make_safe(channel)
-        if os.getppid() == zygote:
-            code = _live(own)
-        else:
-            code = 0
+        # A zygote that died before this line is nobody's parent any more.
+        code = _live(own) if os.getppid() == zygote else 0
     except BaseException:  # noqa: BLE001 - the rim of a process; there is nobody to raise to
         traceback.print_exc()
     finally:

@@ -10,6 +10,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from agent.shim.wire import READABLE_VERSIONS, SOCKET_NAME, Incoming, Message, WireError, encode
@@ -194,10 +195,8 @@ class Service:
 
 def _listen(folder: int) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
+    with suppress(FileNotFoundError):
         os.unlink(SOCKET_NAME, dir_fd=folder)
-    except FileNotFoundError:
-        pass
     with_address(folder, listener.bind)
     listener.listen(CLIENTS_MAX)
     listener.setblocking(False)

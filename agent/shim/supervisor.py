@@ -45,9 +45,7 @@ _FAREWELL_NS = _NS
 """How long the last messages may take to reach the daemon."""
 
 
-def supervise(
-    order: ShimOrder, descriptors: tuple[int, ...], channel: socket.socket, clock: Clock, disk: Disk
-) -> int:
+def supervise(order: ShimOrder, descriptors: tuple[int, ...], channel: socket.socket, clock: Clock, disk: Disk) -> int:
     """Decide the verdict and, when it is `started`, be the parent of the bot until all is over; return an exit code."""
     verdicts = VerdictDesk(disk=disk, clock=clock)
     folder = Path(order.folder)
@@ -154,7 +152,8 @@ class Supervisor:
                 key.data(events)
 
     def _next_due_ns(self) -> int | None:
-        dues = [self._taps.flush_due_ns, self._house.writer.sync_due_ns, self._ending.next_due_ns(self._clock.boot_ns())]
+        ending_ns = self._ending.next_due_ns(self._clock.boot_ns())
+        dues = [self._taps.flush_due_ns, self._house.writer.sync_due_ns, ending_ns]
         if self._told_length != self._house.writer.length:
             dues.append(self._output_due_ns)
         return min((due for due in dues if due is not None), default=None)

@@ -1,7 +1,7 @@
 """The bot's pipes: read, masked per stream, gathered for at most 5 ms, appended to the segments (core.md §3).
 
-Order is exact within a stream; across streams it is the order in which the shim read them, so the bytes of one stream are
-written before any of the other is taken.
+Order is exact within a stream; across streams it is the order in which the shim read them, so the bytes of one stream
+are written before any of the other is taken.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The talk between a shim and its daemon: JSON messages on a stream, each with its length before it, some with a descriptor.
+"""The talk between a shim and its daemon: JSON messages on a stream, each with its length, some with a descriptor.
 
     daemon > shim   {"hello": nonce, "version": 1}                     first; a wrong nonce is a closed connection
     shim > daemon   {"event": "welcome", "state": {…}}

@@ -1,0 +1,301 @@
+"""The reading side of `agent/segments.py`: follows an output while it grows, or reads it from any offset.
+
+    reader = SegmentReader(folder / "output")
+    reading = reader.read_from(offset, 65536, is_writer_alive=True)
+    reading.pieces        Piece and Gap, in order; the first begins at `offset`
+    reading.next_offset   where to read next
+    reading.state         MORE: read on · WAIT: until the next doorbell · END, TORN: nothing will come any more
+
+Read on at `next_offset` and no gap is told twice; read from anywhere else and each gap at or after that offset is told.
+Asked for an offset whose segment is gone, the answer begins with a gap `deleted` (core.md §3). A damaged frame costs
+its own bytes only (R29): the next frame that is whole tells by its offset how many are missing.
+"""
+
+import os
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import pairwise
+from pathlib import Path
+
+from agent.segments import (
+    FRAME_DATA_MAX_BYTES,
+    FRAME_HEADER,
+    FRAME_HEADER_BYTES,
+    FRAME_MAGIC,
+    SEGMENT_HEADER_BYTES,
+    Frame,
+    Gap,
+    Piece,
+    SegmentError,
+    decode_frame,
+    decode_segment_header,
+    segment_name,
+)
+from agent.wire.words import GapReason
+
+_BUFFER_BYTES = 4 * (FRAME_DATA_MAX_BYTES + FRAME_HEADER_BYTES)
+_MARK_EVERY_BYTES = 512 * 1024
+
+
+class ReadState(StrEnum):
+    """How a reading ended."""
+
+    MORE = "more"
+    """The limit was reached; more is there."""
+    WAIT = "wait"
+    """Everything that is whole was read, and the writer lives."""
+    END = "end"
+    """Everything was read, and nothing will be written any more."""
+    TORN = "torn"
+    """As END, but the writer died in the middle of a frame: the last bytes are lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What was read."""
+
+    pieces: tuple[Piece | Gap, ...]
+    next_offset: int
+    state: ReadState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cursor:
+    """A place between two frames: in which segment, at which byte of its file, and the output's offset there."""
+
+    number: int
+    position: int
+    offset: int
+
+
+class SegmentReader:
+    """Reads the segments of one output. Blocking, no locks: one user at a time; close it after use."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._starts: dict[int, int] = {}
+        self._marks: dict[int, list[_Cursor]] = {}
+        self._cursor: _Cursor | None = None
+        # Where the caller will read on: inside the frame at the cursor, when the limit cut it.
+        self._resume_at = -1
+        self._open_number = -1
+        self._fd = -1
+        self._buffer = b""
+        self._buffer_at = 0
+
+    def read_from(self, offset: int, limit: int, *, is_writer_alive: bool) -> Reading:
+        """Return at most `limit` data bytes from `offset` on, and what stands between them. Raises OSError."""
+        found: list[Piece | Gap] = []
+        cursor = self._find(offset, found)
+        if cursor is None:
+            return Reading(pieces=(), next_offset=offset, state=self._last(is_writer_alive, is_torn=False))
+        # From here on `offset` is where the next byte is wanted.
+        offset = max(offset, found[-1].resumed_at) if found and isinstance(found[-1], Gap) else offset
+        room = limit
+        while True:
+            step = self._step(cursor, is_writer_alive)
+            if isinstance(step, ReadState):
+                self._keep(cursor, offset)
+                return Reading(pieces=tuple(found), next_offset=offset, state=step)
+            content, after = step
+            wanted = _wanted(content, offset)
+            if isinstance(wanted, Piece) and len(wanted.data) > room:
+                if room:
+                    found.append(replace(wanted, data=wanted.data[:room]))
+                    offset += room
+                self._keep(cursor, offset)
+                return Reading(pieces=tuple(found), next_offset=offset, state=ReadState.MORE)
+            if wanted is not None:
+                found.append(wanted)
+                if isinstance(wanted, Piece):
+                    room -= len(wanted.data)
+            offset = max(offset, after.offset)
+            cursor = after
+            self._mark(cursor)
+
+    def remove_below(self, offset: int) -> int:
+        """Delete the segments whose bytes are all below `offset`, never the last; return the bytes on disk freed."""
+        self._list()
+        numbers = sorted(self._starts)
+        freed = 0
+        for number, following in pairwise(numbers):
+            if self._starts[following] > offset:
+                break
+            path = self._folder / segment_name(number)
+            freed += path.stat().st_size
+            path.unlink()
+            self._forget(number)
+        return freed
+
+    def close(self) -> None:
+        """Close the file that is open, if one is."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = self._open_number = -1
+        self._buffer = b""
+
+    def _find(self, offset: int, found: list[Piece | Gap]) -> _Cursor | None:
+        """Return a place at or before `offset`; adds a gap where what was asked for is deleted."""
+        if self._cursor is not None and offset == self._resume_at:
+            return self._cursor
+        self._list()
+        if not self._starts:
+            return None
+        first = min(self._starts)
+        if offset < self._starts[first]:
+            start = self._starts[first]
+            found.append(Gap(offset=offset, missing_bytes=start - offset, reason=GapReason.DELETED, resumed_at=start))
+            return self._at_start(first)
+        # Strictly before: a gap at this offset may be the last frame of the segment before.
+        number = max((n for n, start in self._starts.items() if start < offset), default=first)
+        marks = [mark for mark in self._marks.get(number, []) if mark.offset < offset]
+        return marks[-1] if marks else self._at_start(number)
+
+    def _step(self, cursor: _Cursor, is_writer_alive: bool) -> tuple[Piece | Gap, _Cursor] | ReadState:  # noqa: FBT001
+        """Read the frame at the cursor, or tell why there is none."""
+        while True:
+            data = self._bytes_at(cursor, FRAME_HEADER_BYTES + FRAME_DATA_MAX_BYTES)
+            if data:
+                state, length, content = decode_frame(data)
+                if state is Frame.WHOLE and content is not None and content.offset == cursor.offset:
+                    offset = content.offset + (len(content.data) if isinstance(content, Piece) else 0)
+                    return content, replace(cursor, position=cursor.position + length, offset=offset)
+            following = self._following(cursor.number)
+            if data and not (following is None and is_writer_alive and self._is_incomplete(data)):
+                healed = self._heal(cursor, following)
+                if healed is not None:
+                    return healed
+                return self._last(is_writer_alive, is_torn=True)
+            if following is None:
+                return self._last(is_writer_alive, is_torn=False)
+            if following.offset > cursor.offset:
+                return self._lost_segment(cursor, following), following
+            cursor = following
+
+    def _is_incomplete(self, data: bytes) -> bool:
+        return decode_frame(data)[0] is Frame.INCOMPLETE
+
+    def _heal(self, cursor: _Cursor, following: _Cursor | None) -> tuple[Gap, _Cursor] | None:
+        """Find the next whole frame behind damage; the gap before it, and its place."""
+        rest = self._bytes_at(cursor, None)
+        at = rest.find(FRAME_MAGIC, 1)
+        while at >= 0:
+            state, _, content = decode_frame(rest[at : at + FRAME_HEADER_BYTES + FRAME_DATA_MAX_BYTES])
+            if state is Frame.WHOLE and content is not None and content.offset >= cursor.offset:
+                after = replace(cursor, position=cursor.position + at, offset=content.offset)
+                return _damage(cursor.offset, content.offset), after
+            at = rest.find(FRAME_MAGIC, at + 1)
+        if following is None or following.offset < cursor.offset:
+            return None
+        return _damage(cursor.offset, following.offset), following
+
+    def _lost_segment(self, cursor: _Cursor, following: _Cursor) -> Gap:
+        """The gap where a segment between two others is gone, or its header is damaged."""
+        is_there = (self._folder / segment_name(cursor.number + 1)).exists()
+        gap = _damage(cursor.offset, following.offset)
+        return gap if is_there else replace(gap, reason=GapReason.DELETED)
+
+    def _bytes_at(self, cursor: _Cursor, size: int | None) -> bytes:
+        """Return up to `size` bytes of the file from the cursor on, all of them for None."""
+        fd = self._file(cursor.number)
+        if fd < 0:
+            return b""
+        if size is None:
+            return os.pread(fd, os.fstat(fd).st_size, cursor.position)
+        skip = cursor.position - self._buffer_at
+        piece = self._buffer[skip : skip + size] if skip >= 0 else b""
+        if not _holds_frame(piece):
+            self._buffer = os.pread(fd, _BUFFER_BYTES, cursor.position)
+            self._buffer_at = cursor.position
+            piece = self._buffer[:size]
+        return piece
+
+    def _file(self, number: int) -> int:
+        if self._open_number != number:
+            self.close()
+            try:
+                self._fd = os.open(self._folder / segment_name(number), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+            except FileNotFoundError:
+                return -1
+            self._open_number = number
+        return self._fd
+
+    def _following(self, number: int) -> _Cursor | None:
+        if number + 1 not in self._starts:
+            self._list()
+        later = [each for each in self._starts if each > number]
+        return self._at_start(min(later)) if later else None
+
+    def _at_start(self, number: int) -> _Cursor:
+        return _Cursor(number=number, position=SEGMENT_HEADER_BYTES, offset=self._starts[number])
+
+    def _list(self) -> None:
+        """Look which segments are there; one whose header is not whole yet is not."""
+        try:
+            names = [path.name for path in self._folder.iterdir() if path.suffix == ".seg"]
+        except FileNotFoundError:
+            return
+        present = {int(name[:-4]) for name in names if name[:-4].isdigit()}
+        for gone in set(self._starts) - present:
+            self._forget(gone)
+        for number in sorted(present - set(self._starts)):
+            start = self._read_start(number)
+            if start is not None:
+                self._starts[number] = start
+
+    def _read_start(self, number: int) -> int | None:
+        try:
+            with (self._folder / segment_name(number)).open("rb") as file:
+                return decode_segment_header(file.read(SEGMENT_HEADER_BYTES))
+        except FileNotFoundError:
+            return None
+        except SegmentError:
+            # Its frames tell their offsets too; but a version that is not ours must not be guessed at.
+            return None
+
+    def _forget(self, number: int) -> None:
+        self._starts.pop(number, None)
+        self._marks.pop(number, None)
+        if self._open_number == number:
+            self.close()
+        if self._cursor is not None and self._cursor.number == number:
+            self._cursor = None
+
+    def _keep(self, cursor: _Cursor, resume_at: int) -> None:
+        self._cursor = cursor
+        self._resume_at = resume_at
+
+    def _mark(self, cursor: _Cursor) -> None:
+        """Remember a place now and then, so that reading from the middle does not begin at the segment's start."""
+        marks = self._marks.setdefault(cursor.number, [])
+        if not marks or cursor.position - marks[-1].position >= _MARK_EVERY_BYTES:
+            marks.append(cursor)
+
+    def _last(self, is_writer_alive: bool, *, is_torn: bool) -> ReadState:  # noqa: FBT001
+        if is_writer_alive:
+            return ReadState.WAIT
+        return ReadState.TORN if is_torn else ReadState.END
+
+
+def _wanted(content: Piece | Gap, offset: int) -> Piece | Gap | None:
+    """Cut what lies before `offset`."""
+    if isinstance(content, Gap):
+        return content if content.resumed_at > offset or content.offset >= offset else None
+    if content.offset >= offset:
+        return content
+    if content.offset + len(content.data) <= offset:
+        return None
+    return replace(content, offset=offset, data=content.data[offset - content.offset :])
+
+
+def _damage(offset: int, resumed_at: int) -> Gap:
+    # Nothing between them: a gap frame was hit, and how much it told is not known.
+    missing = resumed_at - offset or None
+    return Gap(offset=offset, missing_bytes=missing, reason=GapReason.DAMAGED, resumed_at=resumed_at)
+
+
+def _holds_frame(data: bytes) -> bool:
+    """Tell by its length whether a whole frame is there, without looking at its content."""
+    if len(data) < FRAME_HEADER_BYTES:
+        return False
+    return len(data) >= FRAME_HEADER_BYTES + int(FRAME_HEADER.unpack_from(data)[3])

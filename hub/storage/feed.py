@@ -26,7 +26,8 @@ from hub.storage.transaction import NewEvent
 
 NUMBERING_LOCK = 0x626F7479_66656564
 """Key of the advisory lock of whoever numbers events ("botyfeed")."""
-_BATCH = 1000
+BATCH = 1000
+"""Events that are numbered in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ _FIELDS = tuple(
 _INSERT = sa.insert(events)
 _HEAD = sa.select(events.c.pos, events.c.chain).where(events.c.pos.is_not(None)).order_by(events.c.pos.desc()).limit(1)
 _TRY_LOCK = sa.text("SELECT pg_try_advisory_xact_lock(:key)").bindparams(key=NUMBERING_LOCK)
-_WAITING = sa.select(events).where(events.c.pos.is_(None)).order_by(events.c.id).limit(_BATCH)
+_WAITING = sa.select(events).where(events.c.pos.is_(None)).order_by(events.c.id).limit(BATCH)
 _ANY_WAITING = sa.select(sa.exists().where(events.c.pos.is_(None)))
 _NUMBER = (
     sa.update(events)

@@ -33,6 +33,7 @@ class Lanes:
         self._limit = limit
         self._urgent: deque[Operation] = deque()
         self._ordinary: deque[Operation] = deque()
+        self._overtaken = 0
         self.is_closed = False
 
     def __len__(self) -> int:
@@ -48,8 +49,11 @@ class Lanes:
         lane.append(operation)
 
     def take(self, most: int) -> list[Operation]:
-        """Take up to `most` operations, urgent ones first; some of the ordinary lane come along in any case."""
-        kept = min(len(self._ordinary), most // _ORDINARY_SHARE)
+        """Take up to `most` operations, urgent ones first; one in eight is of the ordinary lane where some wait."""
+        owed = most // _ORDINARY_SHARE or self._overtaken // (_ORDINARY_SHARE - 1)
+        kept = min(len(self._ordinary), owed)
         taken = [self._urgent.popleft() for _ in range(min(len(self._urgent), most - kept))]
-        taken += [self._ordinary.popleft() for _ in range(min(len(self._ordinary), most - len(taken)))]
+        urgent = len(taken)
+        taken += [self._ordinary.popleft() for _ in range(min(len(self._ordinary), most - urgent))]
+        self._overtaken = 0 if len(taken) > urgent or not self._ordinary else self._overtaken + urgent
         return taken

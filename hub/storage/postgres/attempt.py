@@ -11,6 +11,7 @@ COMMIT, never cut off
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -20,6 +21,7 @@ from hub.storage import feed
 from hub.storage.lanes import Operation
 from hub.storage.postgres.commits import CommitOrder, fate_of, xid_of
 from hub.storage.postgres.connection import Trouble, trouble_of
+from hub.storage.postgres.turns import Turns
 from hub.storage.settling import Ports
 from hub.storage.store import CommitInDoubt, StoreUnavailable
 from hub.storage.transaction import Done, Transaction
@@ -27,6 +29,9 @@ from hub.storage.transaction import Done, Transaction
 RETRIES = 5
 _RETRIES_OF = {Trouble.CONFLICT: RETRIES, Trouble.GONE: RETRIES, Trouble.DUPLICATE: 1, Trouble.OWN: 0}
 _FIRST_PAUSE_S = 0.010
+_ALONE_FROM = 2
+"""From this attempt on, this hub runs nothing beside it: eight writers that meet on one row would else use up all
+their retries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +46,19 @@ class Committed:
 class Attempts:
     """Runs operations against the database; holds nothing of theirs. `commits` keeps a COMMIT alive to its end."""
 
-    def __init__(self, engine: AsyncEngine, ports: Ports, order: CommitOrder, commits: asyncio.TaskGroup) -> None:
+    def __init__(self, engine: AsyncEngine, ports: Ports, commits: asyncio.TaskGroup, writers: int) -> None:
         self._engine = engine
         self._ports = ports
-        self._order = order
+        self._order = CommitOrder()
         self._commits = commits
+        self._turns = Turns(writers)
         self._claims = engine.execution_options(isolation_level="READ COMMITTED")
         self._writes = engine.execution_options(isolation_level="SERIALIZABLE")
         self._reads = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    def settle(self, committed: Committed, step: Callable[[], None]) -> None:
+        """Do `step` in the order of commits."""
+        self._order.settle(committed.place, step)
 
     async def read(self, operation: Operation) -> object:
         """Run a query on one snapshot; raises what it raised, or StoreUnavailable."""
@@ -67,7 +77,7 @@ class Attempts:
         attempt = 0
         while True:
             try:
-                async with engine.connect() as connection:
+                async with self._turns.turn(alone=attempt >= _ALONE_FROM), engine.connect() as connection:
                     return await self._once(connection, operation)
             except Exception as error:  # noqa: BLE001  # sorted by what it means
                 await _pause_or_raise(error, attempt)

@@ -55,10 +55,11 @@ class Numbering:
         while True:
             async with self._engine.begin() as connection:
                 numbered = await connection.run_sync(feed.number_waiting)
-            if numbered:
-                self._ring()
-            elif numbered == 0:
-                return
+            if numbered is not None:
+                if numbered:
+                    self._ring()
+                if numbered < feed.BATCH:
+                    return  # who commits later wakes its own numbering
             elif not await self._is_any_left():
                 self._ring()  # another hub numbered them
                 return

@@ -13,7 +13,6 @@ from hub.storage.doorbell import Doorbell
 from hub.storage.lanes import Operation
 from hub.storage.migrations import prepare
 from hub.storage.postgres.attempt import Attempts
-from hub.storage.postgres.commits import CommitOrder
 from hub.storage.postgres.connection import make_engine
 from hub.storage.postgres.numbering import Numbering
 from hub.storage.postgres.waiting import LoopLanes
@@ -68,8 +67,7 @@ class PostgresStore:
         self._bell = Doorbell()
         self._writes = LoopLanes(lane_limit)
         self._reads = LoopLanes(lane_limit)
-        self._order = CommitOrder()
-        self._attempts = Attempts(engine, ports, self._order, commits)
+        self._attempts = Attempts(engine, ports, commits, _WRITERS)
         self._numbering = Numbering(engine, self._bell.ring)
         self._workers: list[asyncio.Task[None]] = []
 
@@ -147,7 +145,7 @@ class PostgresStore:
                 settle_all([Settled(operation, None, error)], self._ports)
             else:
                 settled = [Settled(operation, committed.done)]
-                self._order.settle(committed.place, partial(settle_all, settled, self._ports))
+                self._attempts.settle(committed, partial(settle_all, settled, self._ports))
                 if committed.has_events:
                     self._numbering.wake()
 

@@ -1,6 +1,7 @@
 """What the daemon asks of the runner's builds: have them ready, give a slot its empty work folder, launch one.
 
-`agent/builds` implements it, tests fake it. Nothing here starts a process: a `LaunchPlan` is what a shim is told to exec.
+`agent/builds` implements it, tests fake it. Nothing here starts a process: a `LaunchPlan` is what a shim is told to
+exec.
 """
 
 from collections.abc import Mapping, Sequence

@@ -118,3 +118,23 @@ def find_collision(files: list[str], folders: list[str]) -> None:
                 raise ValueError(f"{above!a} is a file and a folder at once")
             checked.add(above)
             above = above.rpartition("/")[0]
+
+
+def manifest_path(digest: str) -> str:
+    """Where the hub serves a build's manifest: its canonical bytes."""
+    return f"/runner/v1/builds/{digest}/manifest"
+
+
+def file_path(digest: str, sha256: str) -> str:
+    """Where the hub serves one file of a build, by ranges too."""
+    return f"/runner/v1/blobs/{sha256}?build={digest}"
+
+
+def lock_path(digest: str, build_id: str) -> str:
+    """Where the hub serves a build's resolved list, and takes one that a runner resolved (PUT)."""
+    return f"/runner/v1/builds/{digest}/lock?build={build_id}"
+
+
+def requirements_path(digest: str, build_id: str) -> str:
+    """Where the hub serves what a runner should resolve: names and versions, a line each."""
+    return f"/runner/v1/builds/{digest}/requirements?build={build_id}"

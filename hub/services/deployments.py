@@ -1,12 +1,12 @@
 """Deploying: an uploaded package becomes a stored, recognised build; then its requirements are resolved.
 
-`Deployments.deploy` answers as soon as the build is written down. `ResolverLoop` does the rest, also for builds that a hub
-which died in the middle left behind.
+`Deployments.deploy` answers as soon as the build is written down. `ResolverLoop` does the rest, also for builds that a
+hub which died in the middle left behind.
 """
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -47,7 +47,7 @@ class Wish:
 
     bot: str | None = None
     version: str | None = None
-    options: PackageOptions = PackageOptions()
+    options: PackageOptions = field(default_factory=PackageOptions)
 
 
 class Deployments:
@@ -136,14 +136,10 @@ class ResolverLoop:
 def recognised_build(build: BuildRow, blobs: Blobs) -> Recognised:
     """A stored build as it was recognised when it was deployed. Blocks. Raises BlobGone."""
     launch = builds.launch_of(build)
-    said = PackageOptions(kind=launch.kind, entry=launch.entry or None, command=launch.command or None)
-    return recognise(
-        load(build.digest, blobs).package, said if not launch.python else _with_python(said, launch.python)
+    said = PackageOptions(
+        kind=launch.kind, entry=launch.entry or None, command=launch.command or None, python=launch.python or None
     )
-
-
-def _with_python(said: PackageOptions, python: str) -> PackageOptions:
-    return PackageOptions(kind=said.kind, entry=said.entry, command=said.command, python=python)
+    return recognise(load(build.digest, blobs).package, said)
 
 
 def _unpack(upload: Upload, blobs: Blobs) -> Unpacked:

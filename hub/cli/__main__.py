@@ -1,0 +1,110 @@
+"""The command line's entry: finds the command, runs it, turns failures into one line and an exit code."""
+
+import os
+import sys
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from hub.cli.failing import Exit, Failure
+
+COMMANDS = {
+    "up": "hub.cli.up",
+    "demo": "hub.cli.demo",
+    "deploy": "hub.cli.deploy",
+    "run": "hub.cli.run",
+    "logs": "hub.cli.logs",
+    "task": "hub.cli.task",
+    "automation": "hub.cli.automation",
+    "bot": "hub.cli.bot",
+    "runner": "hub.cli.runner",
+    "key": "hub.cli.key",
+    "events": "hub.cli.events",
+    "login": "hub.cli.login",
+    "hub": "hub.cli.hub",
+}
+"""Each names a module with a Typer called `app`."""
+
+
+class LazyGroup(TyperGroup):
+    """Commands that are imported when they are asked for (`libraries.md`)."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:
+        """Names, in the order in which people need them."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+        """The command of that name, None for no such command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command = typer.main.get_command(import_module(COMMANDS[cmd_name]).app)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    name="botyard",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def botyard(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    """Deploy bots, run them on connected runners, follow them live, get their true final status.
+
+    Begin with `botyard demo`, or `botyard up` and `botyard deploy PATH`.
+    """
+    if version:
+        from importlib.metadata import version as installed
+
+        sys.stdout.write(f"botyard {installed('botyard')}\n")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; exits with the command's code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; its exit code."""
+    try:
+        code = app(arguments, standalone_mode=False, prog_name="botyard")
+    except Failure as failure:
+        for line in (f"botyard: {failure.message}", *failure.details):
+            sys.stderr.write(line + "\n")
+        return int(failure.code)
+    except typer.TyperException as wrong:
+        return _say_usage(wrong)
+    except typer.Abort:
+        return Exit.DETACHED
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough; Python must not complain at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.SUCCEEDED
+    return code if isinstance(code, int) else int(Exit.SUCCEEDED)
+
+
+def _say_usage(wrong: typer.TyperException) -> int:
+    """One line with the remedy, as for every other failure; a command without arguments shows its help."""
+    context = getattr(wrong, "ctx", None)
+    path = context.command_path if context is not None else "botyard"
+    if type(wrong).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write((wrong.format_message() or f"{path} --help shows what there is.").rstrip() + "\n")
+    else:
+        sys.stderr.write(f"botyard: {wrong.format_message()} See {path} --help.\n")
+    return int(Exit.USAGE)
+
+
+if __name__ == "__main__":
+    main()

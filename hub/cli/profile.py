@@ -1,0 +1,65 @@
+"""Where the hub is and with which key: `BOTYARD_URL`, `BOTYARD_TOKEN`, else the profile that `botyard login` wrote."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import platformdirs
+
+from agent.ports.files import SystemDisk
+from hub.cli.failing import Exit, Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """A hub and a key for it."""
+
+    url: str
+    token: str
+
+
+def profile_file() -> Path:
+    """The profile, in the platform's configuration folder."""
+    return platformdirs.user_config_path("botyard", appauthor=False) / "profile.json"
+
+
+def load_profile() -> Profile:
+    """The profile to use; the environment wins, member by member. Raises Failure when nobody logged in."""
+    stored = _stored()
+    url = os.environ.get("BOTYARD_URL") or stored.get("url", "")
+    token = os.environ.get("BOTYARD_TOKEN") or (stored.get("token", "") if url == stored.get("url") else "")
+    if not url:
+        raise Failure("no hub is known. Say botyard login URL, or set BOTYARD_URL and BOTYARD_TOKEN.", Exit.USAGE)
+    if not token:
+        raise Failure(f"no key for {url} is known. Say botyard login {url}, or set BOTYARD_TOKEN.", Exit.USAGE)
+    return Profile(url=checked_url(url), token=token.strip())
+
+
+def save_profile(profile: Profile) -> Path:
+    """Write the profile for this user alone (0600); returns where."""
+    path = profile_file()
+    disk = SystemDisk()
+    disk.make_folder(path.parent)
+    disk.write_durable(path, json.dumps({"url": profile.url, "token": profile.token}, indent=2).encode() + b"\n")
+    return path
+
+
+def checked_url(url: str) -> str:
+    """The URL without a trailing slash. Raises Failure for anything that is no http(s) address."""
+    parts = urlsplit(url if "://" in url else f"https://{url}")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.username:
+        raise Failure(f"{url!r} is no address of a hub; say something like https://hub.example:8040.", Exit.USAGE)
+    return parts.geturl().rstrip("/")
+
+
+def _stored() -> dict[str, str]:
+    raw = SystemDisk().read(profile_file())
+    if raw is None:
+        return {}
+    try:
+        found = json.loads(raw)
+    except ValueError:
+        raise Failure(f"{profile_file()} is damaged. Say botyard login URL again.", Exit.USAGE) from None
+    return {key: str(value) for key, value in found.items()} if isinstance(found, dict) else {}

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from agent.process import start_of
 from agent.process_watch import is_gone, wait_gone
 from agent.shim.client import ShimGone
 from agent.shim.handover import read_answer, send_order
@@ -136,7 +137,7 @@ class Zygote:
             socket.AF_UNIX, socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_STREAM
         )
         with theirs:
-            process = await asyncio.to_thread(_spawn, theirs.fileno())
+            process = _spawn(theirs.fileno())
         ours.setblocking(False)
         zygote = cls(slots=slots, _process=process, _control=ours)
         asyncio.get_running_loop().add_reader(ours.fileno(), zygote._on_readable)
@@ -190,11 +191,14 @@ class Zygote:
 
     async def reap(self) -> None:
         """After `close`: wait until the process is gone, so that none is left as a zombie; kills it after 5 s."""
+        if self._process.poll() is not None:
+            return
         try:
-            await asyncio.to_thread(self._process.wait, STOP_S)
-        except subprocess.TimeoutExpired:
+            async with asyncio.timeout(STOP_S):
+                await wait_gone(self.pid, start_of(self.pid) or "")
+        except TimeoutError:
             self._process.kill()
-            await asyncio.to_thread(self._process.wait)
+        self._process.wait()
 
     def _drop_dead(self) -> None:
         for shim in [each for each in self._idle if not each.is_alive]:

@@ -111,4 +111,5 @@ def _new_descriptors(before: set[tuple[str, str]]) -> set[tuple[str, str]]:
 
 
 def _threads() -> set[tuple[str, int]]:
-    return {(thread.name, thread.ident or 0) for thread in threading.enumerate()}
+    # Threads of a loop's executor end with their loop, whose fixture is torn down later than this check.
+    return {(each.name, each.ident or 0) for each in threading.enumerate() if not each.name.startswith("asyncio_")}

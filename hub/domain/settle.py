@@ -239,9 +239,7 @@ def _kept(settled: Settlement, report: Report | None) -> Settlement:
     """The outcome stands; a report's totals are kept beside it, its text stands in the late reports."""
     if report is None:
         return settled
-    return Settlement(
-        outcome=settled.outcome, reason=settled.reason, message=settled.message, totals=report.totals
-    )
+    return Settlement(outcome=settled.outcome, reason=settled.reason, message=settled.message, totals=report.totals)
 
 
 def _with_code(settled: Settlement, known: Knowledge) -> Settlement:

@@ -157,6 +157,8 @@ class TaskView:
     next_task_id: str | None
     restart_of: str | None
     held: str | None
+    secret_parameters: tuple[str, ...] = ()
+    """Names of parameters whose values no adapter shows."""
     execution_id: str | None = None
     execution_state: str | None = None
     report: ReportView | None = None

@@ -1,0 +1,227 @@
+"""Runner rows and their sessions (core.md D5, D8). Every write for a session is guarded by its epoch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hub.storage.tables import enrolment_tokens, runner_sessions, runners, workspaces
+from hub.storage.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerRow:
+    """An enrolled runner."""
+
+    workspace_id: str
+    id: str
+    name: str
+    public_key: str
+    home_id: str
+    fingerprint: str
+    labels: dict[str, str]
+    slots: int
+    state: str
+    draining: bool
+    session_epoch: int | None
+    last_epoch: int
+    hub_id: str | None
+    join_counter: int
+    boot_id: str | None
+    unreachable_since: datetime | None
+    quarantined_at: datetime | None
+    agent_version: str | None
+    platform: dict[str, str] | None
+    connected_at: datetime | None
+    last_seen_at: datetime | None
+    revoked_at: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolmentToken:
+    """An enrolment token that was used up just now."""
+
+    workspace_id: str
+    workspace: str
+    id: str
+    name: str | None
+    labels: dict[str, str]
+
+
+_HERE = (runners.c.workspace_id == sa.bindparam("workspace")) & (runners.c.id == sa.bindparam("runner"))
+_ROW = sa.select(*(runners.c[name] for name in RunnerRow.__slots__))
+_GET = _ROW.where(_HERE)
+_LOCK = _GET.with_for_update()
+_ANYWHERE = _ROW.where(runners.c.id == sa.bindparam("runner"))
+_NAMED = _ROW.where(runners.c.workspace_id == sa.bindparam("workspace"), runners.c.name == sa.bindparam("named"))
+_PAGE = (
+    _ROW.where(runners.c.workspace_id == sa.bindparam("workspace"), runners.c.name > sa.bindparam("after"))
+    .order_by(runners.c.name)
+    .limit(sa.bindparam("at_most", type_=sa.Integer()))
+)
+_ALL = _ROW.where(runners.c.workspace_id == sa.bindparam("workspace"), runners.c.state == "enrolled").order_by(
+    runners.c.name
+)
+_HOLDS = sa.select(runners.c.home_id, runners.c.name).where(_HERE, runners.c.session_epoch == sa.bindparam("mine"))
+_HOLDS = _HOLDS.with_for_update(read=True)
+_INSERT = {
+    "sqlite": sqlite.insert(runners).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(runners).on_conflict_do_nothing(),
+}
+_OPEN = (
+    sa.update(runners)
+    .where(
+        _HERE,
+        runners.c.state == "enrolled",
+        runners.c.quarantined_at.is_(None),
+        runners.c.join_counter < sa.bindparam("joined"),
+    )
+    .values(
+        last_epoch=sa.case(
+            (runners.c.last_epoch > sa.bindparam("known"), runners.c.last_epoch), else_=sa.bindparam("known")
+        )
+        + 1,
+        session_epoch=sa.case(
+            (runners.c.last_epoch > sa.bindparam("known"), runners.c.last_epoch), else_=sa.bindparam("known")
+        )
+        + 1,
+        hub_id=sa.bindparam("hub"),
+        join_counter=sa.bindparam("joined"),
+        boot_id=sa.bindparam("boot"),
+        agent_version=sa.bindparam("version"),
+        platform=sa.bindparam("machine", type_=runners.c.platform.type),
+        slots=sa.bindparam("width"),
+        unreachable_since=None,
+        connected_at=sa.bindparam("at"),
+        last_seen_at=sa.bindparam("at"),
+    )
+    .returning(runners.c.session_epoch)
+)
+_INSERT_SESSION = sa.insert(runner_sessions)
+_CLOSE = (
+    sa.update(runners)
+    .where(_HERE, runners.c.session_epoch == sa.bindparam("mine"))
+    .values(session_epoch=None, unreachable_since=sa.bindparam("at"), last_seen_at=sa.bindparam("at"))
+)
+_CLOSE_SESSION = (
+    sa.update(runner_sessions)
+    .where(
+        runner_sessions.c.workspace_id == sa.bindparam("workspace"),
+        runner_sessions.c.runner_id == sa.bindparam("runner"),
+        runner_sessions.c.epoch == sa.bindparam("mine"),
+        runner_sessions.c.closed_at.is_(None),
+    )
+    .values(closed_at=sa.bindparam("at"), close_reason=sa.bindparam("why"))
+)
+_OPEN_AT_HUB = sa.select(runners.c.workspace_id, runners.c.id, runners.c.session_epoch).where(
+    runners.c.hub_id == sa.bindparam("hub"), runners.c.session_epoch.is_not(None)
+)
+_USE_TOKEN = (
+    sa.update(enrolment_tokens)
+    .where(
+        enrolment_tokens.c.secret_hash == sa.bindparam("known"),
+        enrolment_tokens.c.used_at.is_(None),
+        enrolment_tokens.c.expires_at > sa.bindparam("at"),
+    )
+    .values(used_at=sa.bindparam("at"), used_by=sa.bindparam("runner"))
+    .returning(
+        enrolment_tokens.c.workspace_id, enrolment_tokens.c.id, enrolment_tokens.c.name, enrolment_tokens.c.labels
+    )
+)
+_WORKSPACE = sa.select(workspaces.c.label).where(workspaces.c.id == sa.bindparam("workspace"))
+
+
+def get(tx: Transaction, workspace_id: str, runner_id: str, *, lock: bool = False) -> RunnerRow | None:
+    """The runner; with `lock` nobody else changes it before this transaction ends."""
+    return _one(tx, _LOCK if lock else _GET, {"workspace": workspace_id, "runner": runner_id})
+
+
+def find(tx: Transaction, runner_id: str) -> RunnerRow | None:
+    """The runner of that id in any workspace: for the handshake, where its key says whose it is."""
+    return _one(tx, _ANYWHERE, {"runner": runner_id})
+
+
+def named(tx: Transaction, workspace_id: str, name: str) -> RunnerRow | None:
+    """The runner of that name."""
+    return _one(tx, _NAMED, {"workspace": workspace_id, "named": name})
+
+
+def page(tx: Transaction, workspace_id: str, after: str, limit: int) -> list[RunnerRow]:
+    """Runners in order of name, those behind the name `after`; revoked ones too."""
+    rows = tx.connection.execute(_PAGE, {"workspace": workspace_id, "after": after, "at_most": limit})
+    return [RunnerRow(**row) for row in rows.mappings()]
+
+
+def enrolled(tx: Transaction, workspace_id: str) -> list[RunnerRow]:
+    """All runners of a workspace that are not revoked."""
+    return [RunnerRow(**row) for row in tx.connection.execute(_ALL, {"workspace": workspace_id}).mappings()]
+
+
+def holds_session(tx: Transaction, workspace_id: str, runner_id: str, epoch: int) -> tuple[str, str] | None:
+    """(home id, name), while the runner's session has this epoch: the guard of every write for a runner (P2)."""
+    values = {"workspace": workspace_id, "runner": runner_id, "mine": epoch}
+    row = tx.connection.execute(_HOLDS, values).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+def insert(tx: Transaction, workspace_id: str, runner_id: str, values: Mapping[str, Any]) -> bool:
+    """Add a runner; False when its name is taken."""
+    row = {**values, "workspace_id": workspace_id, "id": runner_id, "created_at": tx.now}
+    return tx.connection.execute(_INSERT[tx.connection.dialect.name], row).rowcount == 1
+
+
+def open_session(tx: Transaction, workspace_id: str, runner_id: str, values: Mapping[str, Any]) -> int | None:
+    """Allot the next epoch; None when the guard fails: revoked, quarantined, or the join counter did not grow (D8).
+
+    The epoch is also above the last one that the home knows, so that a restored database never repeats one.
+    """
+    named_row = {"workspace": workspace_id, "runner": runner_id, "at": tx.now, **values}
+    epoch: int | None = tx.connection.execute(_OPEN, named_row).scalar_one_or_none()
+    return epoch
+
+
+def insert_session(tx: Transaction, workspace_id: str, values: Mapping[str, Any]) -> None:
+    """Note that a hub welcomed this connection."""
+    tx.connection.execute(_INSERT_SESSION, {**values, "workspace_id": workspace_id, "opened_at": tx.now})
+
+
+def close_session(tx: Transaction, workspace_id: str, runner_id: str, epoch: int, why: str) -> bool:
+    """End a session: the runner is unreachable from now on. False when it is not the runner's session any more."""
+    values = {"workspace": workspace_id, "runner": runner_id, "mine": epoch, "at": tx.now}
+    tx.connection.execute(_CLOSE_SESSION, {**values, "why": why})
+    return tx.connection.execute(_CLOSE, values).rowcount == 1
+
+
+def open_at(tx: Transaction, hub_id: str) -> list[tuple[str, str, int]]:
+    """(workspace, runner, epoch) of the sessions that a hub has, or had when it died."""
+    return [(row[0], row[1], row[2]) for row in tx.connection.execute(_OPEN_AT_HUB, {"hub": hub_id})]
+
+
+def change(tx: Transaction, workspace_id: str, runner_id: str, values: Mapping[str, Any]) -> bool:
+    """Write columns of a runner that is not revoked."""
+    statement = sa.update(runners).where(_HERE, runners.c.state == "enrolled").values(**values)
+    return tx.connection.execute(statement, {"workspace": workspace_id, "runner": runner_id}).rowcount == 1
+
+
+def use_token(tx: Transaction, secret_hash: str, runner_id: str) -> EnrolmentToken | None:
+    """Use up an enrolment token: one guarded UPDATE, so that of two users one gets it (S1)."""
+    values = {"known": secret_hash, "runner": runner_id, "at": tx.now}
+    row = tx.connection.execute(_USE_TOKEN, values).mappings().one_or_none()
+    if row is None:
+        return None
+    label = tx.connection.execute(_WORKSPACE, {"workspace": row["workspace_id"]}).scalar_one()
+    return EnrolmentToken(**row, workspace=label)
+
+
+def workspace_label(tx: Transaction, workspace_id: str) -> str:
+    """The label of a workspace."""
+    return str(tx.connection.execute(_WORKSPACE, {"workspace": workspace_id}).scalar_one())
+
+
+def _one(tx: Transaction, statement: sa.Select[Any], values: dict[str, Any]) -> RunnerRow | None:
+    row = tx.connection.execute(statement, values).mappings().one_or_none()
+    return None if row is None else RunnerRow(**row)

@@ -1,0 +1,200 @@
+"""Tasks as people see them: rows joined with the names of what they point at, their newest execution and amendment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from agent.wire.task import Totals
+from agent.wire.words import Outcome, OutputState, Reason, ReportStatus, TaskState
+from hub.domain.task import OutputView, ReportView, TaskView
+from hub.storage.tables import amendments, automations, bots, builds, executions, runners, tasks, workspaces
+from hub.storage.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFilter:
+    """Which tasks a page shows, newest first; every member narrows. `after` is the id of the last one seen."""
+
+    state: TaskState | None = None
+    outcome: Outcome | None = None
+    automation: str | None = None
+    """Label."""
+    runner: str | None = None
+    """Id or name."""
+    created_after: datetime | None = None
+    after: str | None = None
+    limit: int = 50
+
+
+_JOINED = frozenset({"automation", "automation_name", "bot", "build_version", "runner", "workspace", "execution_id"})
+_JOINED |= {"execution_state", "secret_parameters", "report", "amendment", "output", "totals"}
+_OWN = [name for name in TaskView.__slots__ if name not in _JOINED] + ["total", "processed", "failed"]
+_NEWEST_EXECUTION = (
+    sa.select(executions.c.id)
+    .where(
+        executions.c.workspace_id == tasks.c.workspace_id,
+        executions.c.task_id == tasks.c.id,
+        executions.c.state != "void",
+    )
+    .order_by(executions.c.fence.desc())
+    .limit(1)
+    .correlate(tasks)
+    .scalar_subquery()
+)
+_NEWEST_AMENDMENT = (
+    sa.select(amendments.c.id)
+    .where(amendments.c.workspace_id == tasks.c.workspace_id, amendments.c.task_id == tasks.c.id)
+    .order_by(amendments.c.amended_at.desc(), amendments.c.id.desc())
+    .limit(1)
+    .correlate(tasks)
+    .scalar_subquery()
+)
+
+
+def _same(table: sa.Table, key: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    return (table.c.workspace_id == tasks.c.workspace_id) & (table.c.id == key)
+
+
+_VIEW = (
+    sa.select(
+        *(tasks.c[name] for name in _OWN),
+        workspaces.c.label.label("workspace"),
+        automations.c.label.label("automation"),
+        automations.c.name.label("automation_name"),
+        automations.c.parameters.label("declared"),
+        bots.c.name.label("bot"),
+        builds.c.version.label("build_version"),
+        runners.c.name.label("runner"),
+        executions.c.id.label("execution_id"),
+        executions.c.state.label("execution_state"),
+        executions.c.report,
+        executions.c.reported_at,
+        executions.c.output_state,
+        executions.c.output_bytes,
+        executions.c.output_lines,
+        executions.c.output_sha256,
+        amendments.c.status.label("amended_status"),
+        amendments.c.message.label("amended_message"),
+        amendments.c.total.label("amended_total"),
+        amendments.c.processed.label("amended_processed"),
+        amendments.c.failed.label("amended_failed"),
+        amendments.c.amended_by,
+        amendments.c.amended_at,
+    )
+    .join_from(tasks, workspaces, workspaces.c.id == tasks.c.workspace_id)
+    .join(automations, _same(automations, tasks.c.automation_id))
+    .join(bots, _same(bots, tasks.c.bot_id))
+    .join(builds, _same(builds, tasks.c.build_id), isouter=True)
+    .join(runners, _same(runners, tasks.c.runner_id), isouter=True)
+    .join(executions, _same(executions, _NEWEST_EXECUTION), isouter=True)
+    .join(amendments, _same(amendments, _NEWEST_AMENDMENT), isouter=True)
+    .where(tasks.c.workspace_id == sa.bindparam("workspace"))
+)
+_SHOW = _VIEW.where(tasks.c.id == sa.bindparam("task"))
+_OF_NUMBER = _VIEW.where(tasks.c.number == sa.bindparam("named")).order_by(tasks.c.round.desc()).limit(1)
+_INSERT_AMENDMENT = sa.insert(amendments)
+
+
+def show(tx: Transaction, workspace_id: str, task_id: str) -> TaskView | None:
+    """The task of that id."""
+    return _one(tx, _SHOW, {"workspace": workspace_id, "task": task_id})
+
+
+def by_number(tx: Transaction, workspace_id: str, number: int) -> TaskView | None:
+    """The newest round of that number (core.md §4, rounds)."""
+    return _one(tx, _OF_NUMBER, {"workspace": workspace_id, "named": number})
+
+
+def page(tx: Transaction, workspace_id: str, wanted: TaskFilter) -> list[TaskView]:
+    """Tasks newest first, by key: a page costs the same wherever it lies."""
+    statement = _VIEW
+    if wanted.state is not None:
+        statement = statement.where(tasks.c.state == wanted.state)
+    if wanted.outcome is not None:
+        statement = statement.where(tasks.c.outcome == wanted.outcome)
+    if wanted.automation is not None:
+        statement = statement.where(automations.c.label == wanted.automation)
+    if wanted.runner is not None:
+        statement = statement.where((runners.c.id == wanted.runner) | (runners.c.name == wanted.runner))
+    if wanted.created_after is not None:
+        statement = statement.where(tasks.c.created_at >= wanted.created_after)
+    if wanted.after is not None:
+        # Ids are time-ordered: they page in order of creation by themselves.
+        statement = statement.where(tasks.c.id < wanted.after)
+    statement = statement.order_by(tasks.c.id.desc()).limit(wanted.limit)
+    return [_view(row) for row in tx.connection.execute(statement, {"workspace": workspace_id}).mappings()]
+
+
+def insert_amendment(tx: Transaction, workspace_id: str, values: Mapping[str, Any]) -> None:
+    """Keep what a person said of a settled task."""
+    row = {**values, "workspace_id": workspace_id, "id": tx.new_id("amd"), "amended_at": tx.now}
+    tx.connection.execute(_INSERT_AMENDMENT, row)
+
+
+def _one(tx: Transaction, statement: sa.Select[Any], values: dict[str, Any]) -> TaskView | None:
+    row = tx.connection.execute(statement, values).mappings().one_or_none()
+    return None if row is None else _view(row)
+
+
+def _view(row: Mapping[Any, Any]) -> TaskView:
+    plain = {name: row[name] for name in TaskView.__slots__ if name in row and name not in _BUILT}
+    return TaskView(
+        **plain,
+        state=TaskState(row["state"]),
+        outcome=None if row["outcome"] is None else Outcome(row["outcome"]),
+        reason=None if row["reason"] is None else Reason(row["reason"]),
+        flags=tuple(row["flags"] or ()),
+        totals=_totals(row["total"], row["processed"], row["failed"]),
+        secret_parameters=tuple(one["name"] for one in row["declared"] if one.get("secret")),
+        report=_report(row["report"], row["reported_at"]),
+        amendment=_amendment(row),
+        output=_output(row),
+    )
+
+
+_BUILT = frozenset({"state", "outcome", "reason", "flags", "totals", "report", "amendment", "output"})
+
+
+def _totals(total: int | None, processed: int | None, failed: int | None) -> Totals | None:
+    if total is None or processed is None or failed is None:
+        return None
+    return Totals(total=total, processed=processed, failed=failed)
+
+
+def _report(body: Mapping[str, Any] | None, at: datetime | None) -> ReportView | None:
+    if body is None:
+        return None
+    totals = body.get("totals")
+    return ReportView(
+        status=ReportStatus(body["status"]),
+        message=body.get("message"),
+        totals=None if totals is None else Totals.model_validate(totals),
+        by=body.get("by"),
+        at=at,
+    )
+
+
+def _amendment(row: Mapping[Any, Any]) -> ReportView | None:
+    if row["amended_status"] is None:
+        return None
+    return ReportView(
+        status=ReportStatus(row["amended_status"]),
+        message=row["amended_message"],
+        totals=_totals(row["amended_total"], row["amended_processed"], row["amended_failed"]),
+        by=row["amended_by"],
+        at=row["amended_at"],
+    )
+
+
+def _output(row: Mapping[Any, Any]) -> OutputView:
+    if row["output_state"] is None:
+        return OutputView()
+    return OutputView(
+        state=OutputState(row["output_state"]),
+        bytes=row["output_bytes"],
+        lines=row["output_lines"],
+        sha256=row["output_sha256"],
+    )

@@ -35,6 +35,9 @@ MANIFEST_MAX_BYTES = 16 * 1024 * 1024
 LOCK_MAX_BYTES = 4 * 1024 * 1024
 """A resolved requirement list with its hashes."""
 
+SOURCE_MARK = "# botyard: resolved on a runner, may build packages from source"
+"""First line of a list whose packages may be built; in all others only wheels are installed (S25)."""
+
 _FORMAT = 1
 
 BuildPath = Annotated[str, AfterValidator(check_path)]

@@ -68,6 +68,9 @@ class House:
     """Everything that is made before the verdict: room on disk, the socket, masks, timer."""
 
     def __init__(self, order: ShimOrder, held: dict[Role, int], clock: Clock, disk: Disk) -> None:
+        # First, and exclusively: where it is there already, an order came twice, and nothing of the first is touched.
+        output = Path(order.folder) / OUTPUT_FOLDER
+        output.mkdir(mode=0o700)
         _leave_terminal()
         self.order = order
         self.clock = clock
@@ -79,8 +82,6 @@ class House:
         self.selector = selectors.DefaultSelector()
         directory = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         self.directory = held[Role.FOLDER] if Role.FOLDER in held else os.open(self.folder, directory)
-        output = self.folder / OUTPUT_FOLDER
-        output.mkdir(mode=0o700, exist_ok=True)
         self.exit_file = ExitFile(folder=self.folder, disk=disk)
         self.exit_file.reserve()
         self.writer = SegmentWriter(folder=output, disk=disk, cap_bytes=order.output_cap_bytes)
@@ -91,6 +92,7 @@ class House:
         """Take everything back: this order does not start here."""
         self.service.close()
         self.exit_file.release()
+        self.writer.close(0)
 
 
 class Supervisor:

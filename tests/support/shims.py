@@ -23,9 +23,7 @@ from tests.support.waiting import eventually
 CLOCK = SystemClock()
 DISK = SystemDisk()
 DESK = VerdictDesk(disk=DISK, clock=CLOCK)
-QUICK = LadderTimes(
-    interrupt_after_s=0.3, terminate_after_s=0.3, kill_after_s=0.3, survivors_after_s=0.5, drain_s=0.5
-)
+QUICK = LadderTimes(interrupt_after_s=0.3, terminate_after_s=0.3, kill_after_s=0.3, survivors_after_s=0.5, drain_s=0.5)
 
 
 def python(code: str) -> tuple[str, ...]:

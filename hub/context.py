@@ -9,6 +9,7 @@ from agent.ports import Clock, Disk
 from hub.config import Settings
 from hub.domain.credits import CreditBook
 from hub.identity import Identity
+from hub.services.deployments import Deployments
 from hub.services.live import LiveSessions
 from hub.services.signals import Signals
 from hub.storage.outputs import Outputs
@@ -29,6 +30,8 @@ class Hub:
     outputs: Outputs
     blobs: Any
     """Content by sha256 (`hub/storage/blobs`)."""
+    deployments: Deployments
+    """Takes uploaded packages in."""
     identity: Identity
     signals: Signals
     """Wakes for the hub's loops."""

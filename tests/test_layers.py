@@ -121,12 +121,15 @@ def violations(modules: Mapping[str, str]) -> list[str]:
     for module, text in modules.items():
         edges = [(edge, problem(edge)) for edge in imports(module, text)]
         found += [f"{module} imports {edge.target}: {reason}" for edge, reason in edges if reason]
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Attribute) and node.attr in {"create_task", "ensure_future"}:
-                owner = node.value.id if isinstance(node.value, ast.Name) else ""
-                if owner in {"asyncio", "loop"}:
-                    found.append(f"{module}:{node.lineno}: a bare task; use a TaskGroup")
+        found += [f"{module}:{line}: a bare task; use a TaskGroup" for line in bare_tasks(text)]
     return found
+
+
+def bare_tasks(text: str) -> list[int]:
+    """Lines that start a task outside a TaskGroup (style.md §2.8)."""
+    calls = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute))
+    makers = (node for node in calls if node.attr in {"create_task", "ensure_future"})
+    return [node.lineno for node in makers if isinstance(node.value, ast.Name) and node.value.id in {"asyncio", "loop"}]
 
 
 def cycles(modules: Mapping[str, str]) -> list[str]:

@@ -80,7 +80,7 @@ def _run(job: Job) -> Ended:
     except subprocess.TimeoutExpired as error:
         is_ok, output = False, f"{error.stdout!r}\nended after {_LIMIT_S} s"
     ended = Ended(job=job, is_ok=is_ok, took_s=time.monotonic() - start, output=output, results=tuple(_results(job)))
-    print(f"{'ok  ' if ended.is_ok else 'FAIL'} {job.name:<14} {ended.took_s:6.1f} s  {_summary(ended)}", flush=True)
+    print(f"{'ok  ' if ended.is_ok else 'FAIL'} {job.name:<28} {ended.took_s:6.1f} s  {_summary(ended)}", flush=True)
     return ended
 
 

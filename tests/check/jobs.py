@@ -10,6 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 _ORDER = ("unit", "wire", "property", "storage", "simulation", "scenario", "fault", "browser")
 _NO_SUITES = frozenset({"support", "check"})
 _TYPED = ("agent", "hub")
+# These mostly wait for processes and clocks; one job a file lets two of them wait at once.
+_BY_FILE = frozenset({"scenario", "fault"})
 _NOT_FAST = frozenset({"storage", "simulation", "scenario", "fault", "browser"})
 
 
@@ -49,15 +51,19 @@ def _suites(results: Path, *, fast: bool) -> Iterator[Job]:
     yield _suite("layers", sorted(f"tests/{file.name}" for file in tests.glob("test_*.py")), results, fast=fast)
     folders = {file.relative_to(tests).parts[0] for file in tests.rglob("test_*.py") if file.parent != tests}
     for name in sorted(folders - _NO_SUITES, key=_rank):
-        yield _suite(name, [f"tests/{name}"], results, fast=fast)
+        if name in _BY_FILE:
+            files = sorted(file.relative_to(ROOT) for file in (tests / name).rglob("test_*.py"))
+            yield from (_suite(f"{name}/{file.stem[5:]}", [str(file)], results, fast=fast) for file in files)
+        else:
+            yield _suite(name, [f"tests/{name}"], results, fast=fast)
 
 
 def _suite(name: str, paths: list[str], results: Path, *, fast: bool) -> Job:
-    counts = results / f"{name}.jsonl"
+    counts = results / f"{name.replace('/', '-')}.jsonl"
     options = ["-q", "--no-header", "-p", "tests.support.counts", "--counts-file", str(counts)]
     chosen = ["-m", "not slow and not browser"] if fast else []
     command = _python("pytest", *options, *chosen, *paths)
-    return Job(name=name, command=command, counts=counts, is_fast=name not in _NOT_FAST)
+    return Job(name=name, command=command, counts=counts, is_fast=name.partition("/")[0] not in _NOT_FAST)
 
 
 def _rank(name: str) -> tuple[int, str]:

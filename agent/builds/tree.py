@@ -1,8 +1,8 @@
 """Builds on this machine: `builds/<digest>/{manifest.json, tree/}`, read-only, made of the store's files by hard link.
 
 A tree appears whole or not at all: it is laid out under another name, its folders are synced, then it is renamed (R53).
-Bots never see it; they get copies (`workfolder.py`). The executable bit therefore is the copy's: in the tree one content
-is one inode, whatever the names in several builds say of it.
+Bots never see it; they get copies (`workfolder.py`). The executable bit therefore is the copy's: in the tree one
+content is one inode, whatever the names in several builds say of it.
 """
 
 import secrets
@@ -96,5 +96,7 @@ class Trees:
         except OSError:
             # No hard links here, or too many of one file (`__init__.py` is the same in half of all packages).
             shutil.copyfile(source, target)
+            copy = self._disk.open_append(target)
+            copy.sync()
+            copy.close()
             target.chmod(0o444)
-            self._disk.sync_folder(target.parent)

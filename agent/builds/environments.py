@@ -1,0 +1,197 @@
+"""Python environments by key: `envs/<key>`, made once, shared by all builds with the same needs (bot-packages.md §3).
+
+The key is the sha256 over the locked list, the exact Python, OS, architecture, libc and index settings; nothing about
+paths or names. An environment is ready when `envs/<key>/.ready` says so, which is written last, after every file of it
+is synced; without it the folder is thrown away and made again: a crash or a power cut never leaves half of one.
+
+How packages get in: from uv's cache without the network, else online; only with the hashes of the list, and only
+wheels, unless the list itself says that a runner resolved it with packages built from source (S25). Byte code is
+compiled here, once: a run may not write into a shared environment, and compiling at each start cost 1.3 s of 1.7 with
+BotCity's SDK.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.builds.errors import PreparationError
+from agent.builds.installing import Installer
+from agent.builds.interpreters import Interpreter, Interpreters
+from agent.ports.files import Disk
+from agent.ports.uv import index_settings
+
+LOCK_WAIT_S = 1800.0
+"""How long one preparation waits for another that makes the same environment."""
+
+_LOCK_POLL_S = 0.2
+_READY = ".ready"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """A ready environment: its key, and its interpreter."""
+
+    key: str
+    root: Path
+
+    @property
+    def python(self) -> Path:
+        """The interpreter that bots of this environment are started with."""
+        return self.root / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+    @property
+    def scripts(self) -> Path:
+        """Where its commands are; stands first on the bot's PATH."""
+        return self.python.parent
+
+
+class Environments:
+    """All environments of this home."""
+
+    def __init__(self, root: Path, disk: Disk, interpreters: Interpreters, installer: Installer) -> None:
+        self._root = root
+        self._disk = disk
+        self._interpreters = interpreters
+        self._installer = installer
+        self._verified: set[str] = set()
+
+    def ready(self, key: str) -> Environment | None:
+        """The environment of that key when it is ready. The first question since the start looks at all its files."""
+        environment = Environment(key=key, root=self._root / key)
+        said = self._disk.read(environment.root / _READY)
+        if said is None or not environment.python.exists():
+            return None
+        if key not in self._verified and _read_ready(said) != _inventory(environment.root):
+            return None
+        self._verified.add(key)
+        return environment
+
+    async def ensure(self, request: str, lock: bytes | None, tell: Callable[[str], None]) -> Environment:
+        """The environment for this locked list (None: no packages) on a Python that `request` admits, made if needed.
+
+        Raises PreparationError with the tool's own words; then nothing is left that could be taken for ready.
+        """
+        interpreter = await self._interpreters.find(request, tell)
+        key = key_of(lock, interpreter)
+        known = await asyncio.to_thread(self.ready, key)
+        if known is not None:
+            return known
+        self._disk.make_folder(self._root)
+        async with _only_one(self._root / f"{key}.lock"):
+            made = await asyncio.to_thread(self.ready, key)
+            return made or await self._make(key, interpreter, lock, tell)
+
+    def drop_if_changed(self, key: str) -> bool:
+        """Look whether a run changed a shared environment; if so it is no longer ready, and True."""
+        root = self._root / key
+        said = self._disk.read(root / _READY)
+        if said is None or _read_ready(said) == _inventory(root):
+            return False
+        self._verified.discard(key)
+        (root / _READY).unlink(missing_ok=True)
+        self._disk.sync_folder(root)
+        return True
+
+    async def _make(
+        self, key: str, interpreter: Interpreter, lock: bytes | None, tell: Callable[[str], None]
+    ) -> Environment:
+        environment = Environment(key=key, root=self._root / key)
+        await asyncio.to_thread(self._disk.remove_tree, environment.root)
+        try:
+            await self._installer.make(environment.root, environment.python, interpreter, lock, tell)
+            await asyncio.to_thread(self._seal, environment.root)
+        except BaseException:
+            await asyncio.shield(asyncio.to_thread(self._disk.remove_tree, environment.root))
+            raise
+        self._verified.add(key)
+        return environment
+
+    def _seal(self, root: Path) -> None:
+        for folder, _, names in os.walk(root):
+            for name in names:
+                path = Path(folder, name)
+                if not path.is_symlink():
+                    file = self._disk.open_append(path)
+                    file.sync()
+                    file.close()
+            self._disk.sync_folder(Path(folder))
+        body = {"format": _FORMAT, "files": _inventory(root)}
+        self._disk.write_durable(root / _READY, json.dumps(body).encode())
+        self._disk.sync_folder(self._root)
+
+
+def key_of(lock: bytes | None, interpreter: Interpreter) -> str:
+    """The name of the environment that this list needs on this interpreter."""
+    needs = {
+        "format": _FORMAT,
+        "lock": hashlib.sha256(lock).hexdigest() if lock is not None else None,
+        "python": interpreter.identity(),
+        "system": platform.system(),
+        "index": index_settings(),
+    }
+    return hashlib.sha256(json.dumps(needs, sort_keys=True).encode()).hexdigest()
+
+
+def _inventory(root: Path) -> str:
+    """A digest over names, lengths and link targets of everything below `root`: tells a changed or a torn one."""
+    seen = hashlib.sha256()
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(folder, name)
+            if path.parent == root and name == _READY:
+                continue
+            what = str(path.readlink()) if path.is_symlink() else str(path.lstat().st_size)
+            seen.update(f"{path.relative_to(root).as_posix()}\0{what}\n".encode(errors="surrogateescape"))
+    return seen.hexdigest()
+
+
+def _read_ready(said: bytes) -> str | None:
+    try:
+        body = json.loads(said)
+        return str(body["files"]) if body["format"] == _FORMAT else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+@asynccontextmanager
+async def _only_one(path: Path) -> AsyncIterator[None]:
+    """Hold the lock file of one environment, against other processes of this machine that share the folder."""
+    with path.open("ab") as file:
+        try:
+            async with asyncio.timeout(LOCK_WAIT_S):
+                # Nothing tells when another process gives a file lock back.
+                while not _try_lock(file.fileno()):  # noqa: ASYNC110
+                    await asyncio.sleep(_LOCK_POLL_S)
+        except TimeoutError:
+            raise PreparationError("another preparation of the same environment hangs", is_permanent=False) from None
+        yield
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(fd: int) -> bool:
+        try:
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _try_lock(fd: int) -> bool:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

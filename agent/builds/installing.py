@@ -1,0 +1,116 @@
+"""Making a virtual environment and putting a locked list into it: `uv`, or `venv` and `pip` where there is no uv."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.builds.errors import PreparationError
+from agent.builds.interpreters import Interpreter
+from agent.ports.tools import RunTool, ToolCommand, ToolResult
+from agent.ports.uv import config_arguments, short_complaint, uv_environment
+from agent.wire.builds import SOURCE_MARK
+
+MAKE_TIMEOUT_S = 120.0
+INSTALL_TIMEOUT_S = 1800.0
+_LIST_NAME = "requirements.lock"
+_UNREACHED = (
+    *("Failed to fetch", "error sending request", "dns error", "network was disabled", "timed out", "HTTP status 5"),
+    *("Connection refused", "NewConnectionError", "ConnectTimeoutError", "No space left", "os error 28"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Target:
+    """One environment under way."""
+
+    root: Path
+    python: Path
+    interpreter: Interpreter
+    tell: Callable[[str], None]
+
+
+class Installer:
+    """Runs the tools, in `folder`, with an environment that holds nothing of ours."""
+
+    def __init__(self, folder: Path, run_tool: RunTool, uv: Path | None) -> None:
+        self._folder = folder
+        self._run_tool = run_tool
+        self._uv = uv
+
+    async def make(
+        self, root: Path, python: Path, interpreter: Interpreter, lock: bytes | None, tell: Callable[[str], None]
+    ) -> None:
+        """Make a virtual environment at `root` and install `lock` into it. Raises PreparationError."""
+        (self._folder / "home").mkdir(parents=True, exist_ok=True)
+        target = _Target(root=root, python=python, interpreter=interpreter, tell=tell)
+        tell(f"making an environment with Python {interpreter.version}")
+        made = await self._run(self._venv(target), MAKE_TIMEOUT_S, tell)
+        _check(made, "the environment could not be made")
+        if lock is None:
+            return
+        list_path = root / _LIST_NAME
+        list_path.write_bytes(lock)
+        may_build = lock.startswith(SOURCE_MARK.encode())
+        if self._uv is None:
+            await self._install_with_pip(target, list_path, may_build=may_build)
+        else:
+            await self._install_with_uv(self._uv, target, list_path, may_build=may_build)
+
+    def _venv(self, target: _Target) -> tuple[str, ...]:
+        if self._uv is None:
+            return (str(target.interpreter.path), "-m", "venv", str(target.root))
+        return (
+            *(str(self._uv), "venv", "--no-config", "--no-project", "--no-python-downloads"),
+            *("--python", str(target.interpreter.path), str(target.root)),
+        )
+
+    async def _install_with_uv(self, uv: Path, target: _Target, list_path: Path, *, may_build: bool) -> None:
+        env = uv_environment(self._folder / "cache", self._folder / "home")
+        argv = (
+            *(str(uv), "pip", "sync", *config_arguments(env), "--python", str(target.python)),
+            # `copy` clones where the file system can. `clone` makes hard links where it can't (uv 0.13, ext4): a bot that
+            # writes into its environment would then write into uv's cache.
+            *("--require-hashes", "--link-mode", "copy", "--compile-bytecode"),
+            *(() if may_build else ("--no-build",)),
+            str(list_path),
+        )
+        cached = await self._run((*argv, "--offline"), INSTALL_TIMEOUT_S, target.tell)
+        if cached.succeeded:
+            return
+        target.tell("fetching packages")
+        _check(await self._run(argv, INSTALL_TIMEOUT_S, target.tell), "packages could not be installed")
+
+    async def _install_with_pip(self, target: _Target, list_path: Path, *, may_build: bool) -> None:
+        target.tell("fetching packages")
+        argv = (
+            *(str(target.python), "-m", "pip", "install", "--require-hashes", "--no-deps", "--no-input"),
+            *(() if may_build else ("--only-binary", ":all:")),
+            *("-r", str(list_path)),
+        )
+        _check(await self._run(argv, INSTALL_TIMEOUT_S, target.tell), "packages could not be installed")
+
+    async def _run(self, argv: tuple[str, ...], timeout_s: float, tell: Callable[[str], None]) -> ToolResult:
+        env = uv_environment(self._folder / "cache", self._folder / "home")
+        command = ToolCommand(argv=argv, env=env, cwd=self._folder, timeout_s=timeout_s)
+        try:
+            return await self._run_tool(command, lambda line: _tell_progress(line, tell))
+        except OSError as error:
+            raise PreparationError(f"{argv[0]} could not be started: {error}", is_permanent=True) from None
+
+
+def is_temporary(output: str) -> bool:
+    """Whether a tool's complaint is about the network or the disk, so that the same may succeed later."""
+    return any(sign in output for sign in _UNREACHED)
+
+
+def _check(result: ToolResult, what: str) -> None:
+    if result.succeeded:
+        return
+    is_permanent = result.exit_code is not None and not is_temporary(result.output)
+    raise PreparationError(f"{what}: {short_complaint(result.output)}", is_permanent=is_permanent)
+
+
+def _tell_progress(line: str, tell: Callable[[str], None]) -> None:
+    text = line.strip()
+    if text.startswith(("Resolved", "Prepared", "Installed", "Downloading", "Building", "Built", "Bytecode")):
+        tell(text[:200])

@@ -40,7 +40,8 @@ def conclude(
     settled = settle(_knowledge(tx, execution, task, target, event))
     # Fence + 1 at loss and forced cancel: what still runs somewhere is stale from now on (core.md §1).
     more = 1 if event in {ExecutionEvent.LOST, ExecutionEvent.FORCED} else 0
-    _finish_execution(tx, execution, event, settled, cause)
+    if execution.state != ExecutionState.VOID:
+        _finish_execution(tx, execution, event, settled, cause)
     if _tries_again(tx, execution, task, target, settled):
         return _try_again(tx, execution, task, settled, more)
     return finish_task(tx, task, settled, TaskEvent.SETTLED, execution=execution, more=more)

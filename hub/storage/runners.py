@@ -207,6 +207,12 @@ def change(tx: Transaction, workspace_id: str, runner_id: str, values: Mapping[s
     return tx.connection.execute(statement, {"workspace": workspace_id, "runner": runner_id}).rowcount == 1
 
 
+def rename_revoked(tx: Transaction, workspace_id: str, runner_id: str, name: str) -> None:
+    """Take its name from a revoked runner."""
+    statement = sa.update(runners).where(_HERE, runners.c.state == "revoked").values(name=name)
+    tx.connection.execute(statement, {"workspace": workspace_id, "runner": runner_id})
+
+
 def use_token(tx: Transaction, secret_hash: str, runner_id: str) -> EnrolmentToken | None:
     """Use up an enrolment token: one guarded UPDATE, so that of two users one gets it (S1)."""
     values = {"known": secret_hash, "runner": runner_id, "at": tx.now}

@@ -133,6 +133,16 @@ _TARGET = (
 _RELEASED_TARGET = _TARGET.join(builds, _released("released"), isouter=True).where(_HERE)
 _OWN_TARGET = _TARGET.join(builds, _released("own"), isouter=True).where(_HERE)
 
+_PLACEMENT = (
+    sa.select(label_sets.c.needs, bots.c.released_build_id)
+    .join_from(
+        tasks,
+        label_sets,
+        (label_sets.c.workspace_id == tasks.c.workspace_id) & (label_sets.c.id == tasks.c.label_set_id),
+    )
+    .join(bots, (bots.c.workspace_id == tasks.c.workspace_id) & (bots.c.id == tasks.c.bot_id))
+    .where(_HERE)
+)
 _NEXT_KIND = (
     sa.select(tasks.c.label_set_id, tasks.c.bot_id, label_sets.c.needs, bots.c.released_build_id.label("build_id"))
     .join_from(
@@ -232,6 +242,12 @@ def target(tx: Transaction, workspace_id: str, task_id: str, build_id: str | Non
     else:
         row = tx.connection.execute(_OWN_TARGET, {**named, "build": build_id})
     return Target(**row.mappings().one())
+
+
+def placement_of(tx: Transaction, workspace_id: str, task_id: str) -> tuple[dict[str, str], str | None]:
+    """(needs, released build) of a task."""
+    row = tx.connection.execute(_PLACEMENT, {"workspace": workspace_id, "task": task_id}).one()
+    return row[0], row[1]
 
 
 def waiting_kinds(tx: Transaction, workspace_id: str) -> list[WaitingKind]:

@@ -1,0 +1,286 @@
+"""Runners: enrolled, connected, drained, revoked, shown (core.md D5, D8, D9; reliability.md S1, S3, S5)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from agent.wire.enrolment import EnrolmentRequest
+from agent.wire.messages import Drain, Hello
+from hub.domain.access import secret_hash
+from hub.domain.execution import ExecutionEvent
+from hub.errors import Conflict, Forbidden, NotFound
+from hub.services import settlement
+from hub.services.effects import CloseSession, DrainRunner, RefreshDesired, SendToRunner, WakeDispatch
+from hub.services.facts import SessionKey
+from hub.storage import alerts, executions
+from hub.storage import runners as rows
+from hub.storage.runners import RunnerRow
+from hub.storage.transaction import Done, Effect, NewEvent, Transaction
+
+UNREACHABLE = "runner_unreachable"
+STALE = "runner_answers_late"
+QUARANTINED = "runner_quarantined"
+
+
+class RunnerState(StrEnum):
+    """How a runner stands, for people."""
+
+    CONNECTED = "connected"
+    UNREACHABLE = "unreachable"
+    """Enrolled, without a session."""
+    QUARANTINED = "quarantined"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerView:
+    """A runner as adapters show it."""
+
+    id: str
+    workspace_id: str
+    name: str
+    state: RunnerState
+    draining: bool
+    labels: Mapping[str, str]
+    slots: int
+    agent_version: str | None
+    platform: Mapping[str, str]
+    connected_at: datetime | None
+    last_seen_at: datetime | None
+    unreachable_since: datetime | None
+    created_at: datetime
+    running: int
+    """Executions that have not settled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolledView:
+    """What enrolment gives: the runner, and its workspace's label."""
+
+    runner: RunnerView
+    workspace: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A session that was opened."""
+
+    key: SessionKey
+    name: str
+    workspace: str
+    labels: Mapping[str, str]
+    draining: bool
+
+
+# --- a machine becomes a runner ---
+
+
+def enrol(tx: Transaction, secret: str, request: EnrolmentRequest) -> Done[EnrolledView]:
+    """Use up an enrolment token and add the runner. Raises Forbidden for the token, Conflict for a name in use.
+
+    The token's labels win over the machine's own, its name over the asked one. A conflict uses nothing up.
+    """
+    runner_id = tx.new_id("rnr")
+    token = rows.use_token(tx, secret_hash(secret), runner_id)
+    if token is None:
+        raise Forbidden("bad_enrolment_token", "This enrolment token is unknown, used up or too old. Make a new one.")
+    name = token.name or request.name
+    values = {
+        "name": name,
+        "public_key": request.key,
+        "home_id": request.home_id,
+        "fingerprint": request.fingerprint,
+        "labels": {**request.labels, **token.labels},
+        "slots": request.slots,
+        "state": "enrolled",
+        "agent_version": request.agent_version,
+        "platform": request.platform,
+    }
+    _free_name(tx, token.workspace_id, name)
+    if not rows.insert(tx, token.workspace_id, runner_id, values):
+        raise Conflict("name_used", f"There is a runner {name!r} already. Give --name, or revoke that one first.")
+    _record(tx, token.workspace_id, runner_id, "runner.enrolled", f"enrolment:{token.id}", data={"name": name})
+    refresh = RefreshDesired(workspace_id=token.workspace_id, runner_id=runner_id)
+    return Done(EnrolledView(runner=show(tx, token.workspace_id, runner_id), workspace=token.workspace), [refresh])
+
+
+def _free_name(tx: Transaction, workspace_id: str, name: str) -> None:
+    """A revoked runner keeps its row and gives its name away."""
+    known = rows.named(tx, workspace_id, name)
+    if known is not None and known.state == "revoked":
+        rows.rename_revoked(tx, workspace_id, known.id, f"{name} (revoked {known.id[-6:]})")
+
+
+# --- sessions ---
+
+
+def known(tx: Transaction, runner_id: str) -> RunnerRow | None:
+    """The runner that says hello, whatever its workspace; its key proves the rest."""
+    return rows.find(tx, runner_id)
+
+
+def open_session(tx: Transaction, workspace_id: str, hello: Hello, hub_id: str) -> Done[Opened | None]:
+    """Allot the next epoch to a hello that was verified; None when the guard does not hold any more (D5, D8)."""
+    values = {
+        "joined": hello.join,
+        "known": hello.last_epoch,
+        "hub": hub_id,
+        "boot": hello.boot_id,
+        "version": hello.agent_version,
+        "machine": hello.platform,
+        "width": max(1, hello.slots),
+    }
+    epoch = rows.open_session(tx, workspace_id, hello.runner_id, values)
+    if epoch is None:
+        return Done(None)
+    runner = rows.get(tx, workspace_id, hello.runner_id)
+    assert runner is not None
+    session = {"runner_id": runner.id, "epoch": epoch, "home_id": hello.home_id, "hub_id": hub_id}
+    rows.insert_session(tx, workspace_id, session)
+    alerts.resolve(tx, workspace_id, UNREACHABLE, runner.id)
+    _record(tx, workspace_id, runner.id, "runner.connected", f"runner:{runner.id}", data={"epoch": epoch})
+    opened = Opened(
+        key=SessionKey(workspace_id=workspace_id, runner_id=runner.id, epoch=epoch),
+        name=runner.name,
+        workspace=rows.workspace_label(tx, workspace_id),
+        labels=runner.labels,
+        draining=runner.draining,
+    )
+    return Done(opened)
+
+
+def close_session(tx: Transaction, session: SessionKey, why: str) -> Done[bool]:
+    """Note that a session ended; from now on its runner is unreachable. False when it was not the newest."""
+    if not rows.close_session(tx, session.workspace_id, session.runner_id, session.epoch, why):
+        return Done(result=False)
+    _record(
+        tx,
+        session.workspace_id,
+        session.runner_id,
+        "runner.disconnected",
+        f"runner:{session.runner_id}",
+        data={"epoch": session.epoch, "why": why},
+    )
+    return Done(result=True)
+
+
+def close_sessions_of(tx: Transaction, hub_id: str) -> Done[int]:
+    """At a hub's start: the sessions of its last life are over."""
+    ended = rows.open_at(tx, hub_id)
+    for workspace_id, runner_id, epoch in ended:
+        close_session(tx, SessionKey(workspace_id=workspace_id, runner_id=runner_id, epoch=epoch), "hub restarted")
+    return Done(len(ended))
+
+
+def quarantine(tx: Transaction, workspace_id: str, runner_id: str, why: str) -> Done[None]:
+    """A join counter that did not grow: two machines run one home (S3). Only a new enrolment cures it."""
+    if rows.change(tx, workspace_id, runner_id, {"quarantined_at": tx.now}):
+        _record(tx, workspace_id, runner_id, "runner.quarantined", f"runner:{runner_id}", data={"why": why})
+        alerts.raise_alert(tx, workspace_id, QUARANTINED, runner_id, why)
+    return Done(None)
+
+
+def alert(tx: Transaction, workspace_id: str, runner_id: str, kind: str, message: str) -> Done[None]:
+    """Ask a person to look at a runner, once."""
+    if alerts.raise_alert(tx, workspace_id, kind, runner_id, message):
+        _record(tx, workspace_id, runner_id, kind.replace("runner_", "runner."), "hub", data={"message": message})
+    return Done(None)
+
+
+# --- operated ---
+
+
+def drain(tx: Transaction, workspace_id: str, runner_id: str, actor: str, *, on: bool) -> Done[RunnerView]:
+    """Give it no new work, or give it work again; its bots are left alone."""
+    runner = _get(tx, workspace_id, runner_id)
+    effects: list[Effect] = []
+    if runner.draining != on and rows.change(tx, workspace_id, runner.id, {"draining": on}):
+        _record(tx, workspace_id, runner.id, "runner.draining" if on else "runner.resumed", actor)
+        effects.append(DrainRunner(runner_id=runner.id, on=on))
+        if runner.session_epoch is not None:
+            message = Drain(on=on)
+            effects.append(SendToRunner(runner_id=runner.id, epoch=runner.session_epoch, message=message))
+        if not on:
+            effects.append(WakeDispatch(workspace_id=workspace_id))
+    return Done(show(tx, workspace_id, runner.id), effects)
+
+
+def revoke(tx: Transaction, workspace_id: str, runner_id: str, actor: str) -> Done[RunnerView]:
+    """Cut it off for ever: its socket within 5 s (S5), what it ran is lost at once (D9). Its id is never used again."""
+    runner = _get(tx, workspace_id, runner_id)
+    if runner.state == "revoked":
+        return Done(show(tx, workspace_id, runner.id))
+    if runner.session_epoch is not None:
+        key = SessionKey(workspace_id=workspace_id, runner_id=runner.id, epoch=runner.session_epoch)
+        close_session(tx, key, "revoked")
+    rows.change(tx, workspace_id, runner.id, {"state": "revoked", "revoked_at": tx.now})
+    _record(tx, workspace_id, runner.id, "runner.revoked", actor)
+    alerts.resolve(tx, workspace_id, UNREACHABLE, runner.id)
+    effects: list[Effect] = [CloseSession(runner_id=runner.id, epoch=None, reason="revoked", message="revoked")]
+    for execution in executions.live_of_runner(tx, workspace_id, runner.id):
+        effects += settlement.conclude(tx, execution, ExecutionEvent.LOST, cause="runner revoked")
+    return Done(show(tx, workspace_id, runner.id), effects)
+
+
+# --- shown ---
+
+
+def show(tx: Transaction, workspace_id: str, runner_id: str) -> RunnerView:
+    """The runner of that id or name. Raises NotFound."""
+    return _view(tx, _get(tx, workspace_id, runner_id))
+
+
+def page(tx: Transaction, workspace_id: str, after: str, limit: int) -> list[RunnerView]:
+    """Runners in order of name, those behind the name `after`."""
+    return [_view(tx, row) for row in rows.page(tx, workspace_id, after, limit)]
+
+
+def _get(tx: Transaction, workspace_id: str, runner_id: str) -> RunnerRow:
+    row = rows.get(tx, workspace_id, runner_id, lock=not tx.readonly) or rows.named(tx, workspace_id, runner_id)
+    if row is None:
+        raise NotFound("no_runner", f"There is no runner {runner_id[:64]!r} here. `botyard runner list` shows all.")
+    return row
+
+
+def _view(tx: Transaction, row: RunnerRow) -> RunnerView:
+    return RunnerView(
+        id=row.id,
+        workspace_id=row.workspace_id,
+        name=row.name,
+        state=_state(row),
+        draining=row.draining,
+        labels=row.labels,
+        slots=row.slots,
+        agent_version=row.agent_version,
+        platform=row.platform or {},
+        connected_at=row.connected_at,
+        last_seen_at=row.last_seen_at,
+        unreachable_since=row.unreachable_since,
+        created_at=row.created_at,
+        running=len(executions.live_of_runner(tx, row.workspace_id, row.id)),
+    )
+
+
+def _state(row: RunnerRow) -> RunnerState:
+    if row.state == "revoked":
+        return RunnerState.REVOKED
+    if row.quarantined_at is not None:
+        return RunnerState.QUARANTINED
+    return RunnerState.CONNECTED if row.session_epoch is not None else RunnerState.UNREACHABLE
+
+
+def _record(  # noqa: PLR0913 - an event, field by field
+    tx: Transaction,
+    workspace_id: str,
+    runner_id: str,
+    kind: str,
+    actor: str,
+    *,
+    data: Mapping[str, Any] | None = None,
+) -> None:
+    event = NewEvent(
+        workspace_id=workspace_id, kind=kind, subject=runner_id, actor=actor, runner_id=runner_id, data=data
+    )
+    tx.record(event)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from hub.api import automations, docs, events, keys, me, workspaces
+from hub.api import automations, bots, docs, events, keys, me, output, tasks, workspaces
 from hub.api.route import PREFIX, Route
 from hub.api.serve import catch_all, handler_of
 from hub.api.sse import STREAMS, Streams, end_streams
@@ -15,7 +15,10 @@ from hub.context import Hub
 
 ROUTES: Sequence[Route] = (
     *me.ROUTES,
+    *tasks.ROUTES,
+    *output.ROUTES,
     *automations.ROUTES,
+    *bots.ROUTES,
     *events.ROUTES,
     *keys.ROUTES,
     *workspaces.ROUTES,

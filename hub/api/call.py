@@ -83,14 +83,16 @@ class Call(Generic[B_co, Q_co]):
         *,
         urgent: bool = False,
         unused: Sequence[Effect] = (),
+        in_doubt: Sequence[Effect] = (),
     ) -> Sent[A]:
         """Run a use case, once for each Idempotency-Key, and render its result with `view` (pure).
 
-        `unused` is performed when the use case did not happen: it raised, or an earlier answer was given again.
+        `unused` is performed when the use case did not happen: it raised, or an earlier answer was given again;
+        `in_doubt` when nobody knows whether it was committed (`core.md` D4).
         """
         render = functools.partial(_render, view)
         if self.key is None:
-            result = await self.hub.store.write(use_case, urgent=urgent, on_failure=unused)
+            result = await self.hub.store.write(use_case, urgent=urgent, on_failure=unused, on_doubt=in_doubt)
             return Sent(Answered(status=self.status, body=render(result), replayed=False))
         ask = Ask(
             workspace_id=self.caller.workspace_id,
@@ -102,7 +104,8 @@ class Call(Generic[B_co, Q_co]):
             secret=self.secret_answer,
         )
         again = functools.partial(_once, ask, use_case, render)
-        return Sent(await self.hub.store.write(again, urgent=urgent, on_failure=unused))
+        answered = await self.hub.store.write(again, urgent=urgent, on_failure=unused, on_doubt=in_doubt)
+        return Sent(answered)
 
 
 def request_mac(secret: str, method: str, path: str, body: bytes) -> bytes:

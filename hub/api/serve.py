@@ -68,7 +68,8 @@ def _refusal(error: Exception, request: web.Request, correlation_id: str) -> web
 
 async def _serve(hub: Hub, route: Route, request: web.Request) -> web.StreamResponse:
     secret, caller = await _authenticate(hub, route, request)
-    async with asyncio.timeout(None if route.spec.streams else route.spec.timeout_s):
+    is_open_ended = route.spec.streams or route.spec.upload
+    async with asyncio.timeout(None if is_open_ended else route.spec.timeout_s):
         raw = b"" if route.spec.upload or route.method == "GET" else await _read(request)
         call = Call(
             hub=hub,

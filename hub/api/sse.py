@@ -80,11 +80,10 @@ class Stream:
         handler = asyncio.current_task()
         if handler is not None:
             self._call.request.app[STREAMS].handlers.discard(handler)
-        gone = isinstance(error, ConnectionError)
         if error is None:
             with contextlib.suppress(ConnectionError):
                 await self.response.write_eof()
-        return gone
+        return _is_client_gone(error)
 
     async def send(self, event: str, data: str, event_id: str = "") -> None:
         """Send one event; `data` has no line breaks of its own but those that it means."""
@@ -110,3 +109,9 @@ class Stream:
     async def _write(self, data: bytes) -> None:
         self._wrote_s = self._call.hub.clock.monotonic()
         await self.response.write(data)
+
+
+def _is_client_gone(error: BaseException | None) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(ConnectionError)[1] is None
+    return isinstance(error, ConnectionError)

@@ -31,12 +31,12 @@ COMMANDS = {
 class LazyGroup(TyperGroup):
     """Commands that are imported when they are asked for (`libraries.md`)."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Names, in the order in which people need them."""
         del ctx
         return list(COMMANDS)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of that name, None for no such command."""
         del ctx
         if cmd_name not in COMMANDS:

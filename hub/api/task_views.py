@@ -1,0 +1,151 @@
+"""Tasks, executions and outputs as clients see them."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field, JsonValue
+
+from agent.wire.task import Totals
+from agent.wire.words import ExecutionState, Outcome, OutputState, Reason, TaskState
+from hub.api.call import View
+from hub.domain.task import ReportView, TaskView
+from hub.storage.execution_pages import ExecutionView
+
+HIDDEN = "••••••"
+"""Stands for the value of a secret parameter."""
+
+
+class Output(View):
+    """How much of the newest execution's output the hub has."""
+
+    state: OutputState
+    complete: bool = Field(description="Every byte that the bot wrote is here, proven by its sha256.")
+    lines: int
+    bytes: int
+    sha256: str | None
+
+
+class Report(View):
+    """What the bot, or a person, said of the task."""
+
+    status: str
+    message: str | None
+    totals: Totals | None
+    by: str | None
+    at: datetime | None
+
+
+class Task(View):
+    """A request to run an automation, and what became of it."""
+
+    id: str
+    number: int = Field(description="Stays the same over restarts; BotCity's task id.")
+    round: int
+    automation: str
+    bot: str
+    state: TaskState
+    outcome: Outcome | None
+    reason: Reason | None
+    flags: list[str]
+    message: str | None
+    totals: Totals | None
+    exit_code: int | None
+    priority: int
+    not_before: datetime | None
+    parameters: dict[str, JsonValue] = Field(description="Values of secret parameters are hidden.")
+    test: bool
+    runner: str | None
+    version: str | None = Field(description="Version of the build that ran.")
+    build: str | None
+    execution: str | None = Field(description="The newest attempt.")
+    execution_state: ExecutionState | None
+    output: Output
+    report: Report | None = Field(description="The newest report; the outcome is settled when the execution has ended.")
+    amendment: Report | None = Field(description="What a person said after the settlement.")
+    held: str | None
+    cancel_requested_at: datetime | None
+    cancel_requested_by: str | None
+    interrupt_requested_at: datetime | None
+    kill_requested_at: datetime | None
+    restart_of: str | None
+    next_task: str | None = Field(description="The round that begins when this one has ended.")
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    settled_at: datetime | None
+
+
+class Execution(View):
+    """One attempt of a task on one runner; a void one never started and counts for nothing."""
+
+    id: str
+    state: ExecutionState
+    runner: str
+    version: str
+    build: str
+    outcome: Outcome | None
+    reason: Reason | None
+    void_reason: str | None
+    stop_cause: str | None
+    exit_code: int | None
+    exit_signal: int | None
+    output: Output
+    gaps: list[dict[str, Any]] = Field(description="Bytes that the bot wrote and nobody has.")
+    granted_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    settled_at: datetime | None
+
+
+def task_view(task: TaskView) -> Task:
+    """A task as clients see it."""
+    same = {name: getattr(task, name) for name in Task.model_fields if hasattr(task, name) and name not in _BUILT}
+    secret = set(task.secret_parameters)
+    return Task(
+        **same,
+        flags=list(task.flags),
+        parameters={name: HIDDEN if name in secret else value for name, value in task.parameters.items()},
+        version=task.build_version,
+        build=task.build_id,
+        execution=task.execution_id,
+        output=Output(
+            state=task.output.state,
+            complete=task.output.state is OutputState.COMPLETE,
+            lines=task.output.lines,
+            bytes=task.output.bytes,
+            sha256=task.output.sha256,
+        ),
+        report=_report(task.report),
+        amendment=_report(task.amendment),
+        next_task=task.next_task_id,
+    )
+
+
+_BUILT = {"flags", "parameters", "version", "build", "execution", "output", "report", "amendment", "next_task"}
+
+
+def execution_view(one: ExecutionView) -> Execution:
+    """An execution as clients see it."""
+    named = {"build", "output", "gaps"}
+    same: dict[str, Any] = {name: getattr(one, name) for name in Execution.model_fields if name not in named}
+    return Execution(**same, build=one.build_id, output=output_of(one), gaps=one.gaps or [])
+
+
+def output_of(one: ExecutionView) -> Output:
+    """How much of an execution's output the hub has, as its row says."""
+    state = OutputState(one.output_state)
+    return Output(
+        state=state,
+        complete=state is OutputState.COMPLETE,
+        lines=one.output_lines,
+        bytes=one.output_bytes,
+        sha256=one.output_sha256,
+    )
+
+
+def _report(report: ReportView | None) -> Report | None:
+    if report is None:
+        return None
+    return Report(status=str(report.status), message=report.message, totals=report.totals, by=report.by, at=report.at)

@@ -1,0 +1,206 @@
+"""Tasks: asked for, listed, shown, ended, restarted."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, JsonValue
+
+from agent.wire.words import Outcome, TaskState
+from hub.api.call import Call, Nothing, Sent, Strict, View
+from hub.api.paging import Listing, Page, page
+from hub.api.route import Route, Spec, route
+from hub.api.task_views import Execution, Task, execution_view, task_view
+from hub.domain.access import Role
+from hub.domain.credits import Credit
+from hub.domain.task import TaskView
+from hub.services import automations, tasks
+from hub.services.effects import CloseSession, ReturnCredit
+from hub.services.tasks import NewTask as Wanted
+from hub.services.tasks import TaskFilter
+from hub.storage import execution_pages
+from hub.storage.transaction import Transaction
+
+
+class NewTask(Strict):
+    """A task that is asked for."""
+
+    automation: str = Field(min_length=1, max_length=128, description="Label or id.")
+    parameters: dict[str, JsonValue] = Field(default={})
+    priority: Annotated[int, Field(ge=0, le=10)] | None = Field(default=None, description="The automation's if absent.")
+    not_before: AwareDatetime | None = Field(default=None, description="Wait until then.")
+    test: bool = Field(default=False, description="A trial; shown apart.")
+
+
+class Cancel(Strict):
+    """How to cancel."""
+
+    force: bool = Field(
+        default=False,
+        description="Give up a runner that can't be reached, or a bot that can't be killed: settles at once.",
+    )
+
+
+class Tasks(Listing):
+    """Which tasks."""
+
+    state: TaskState | None = None
+    outcome: Outcome | None = None
+    automation: str | None = Field(default=None, description="Label.")
+    runner: str | None = Field(default=None, description="Name or id.")
+    created_after: AwareDatetime | None = None
+
+
+class Executions(View):
+    """All attempts of a task."""
+
+    items: list[Execution]
+
+
+def find(tx: Transaction, workspace_id: str, named: str) -> TaskView:
+    """The task of that id, or the newest round of that number. Raises NotFound."""
+    if named.isascii() and named.isdecimal() and len(named) < 19:
+        return tasks.by_number(tx, workspace_id, int(named))
+    return tasks.show(tx, workspace_id, named)
+
+
+@route("GET", "/tasks", Spec(role=Role.VIEWER, summary="List tasks", about="Newest first."))
+async def listing(call: Call[Nothing, Tasks]) -> Page[Task]:
+    """Tasks of the workspace."""
+    query = call.query
+    wanted = TaskFilter(
+        state=query.state,
+        outcome=query.outcome,
+        automation=query.automation,
+        runner=query.runner,
+        created_after=query.created_after,
+        after=query.after or None,
+        limit=query.limit + 1,
+    )
+    found = await call.read(lambda tx: tasks.page(tx, call.caller.workspace_id, wanted))
+    return page(found, query, task_view, lambda task: task.id)
+
+
+@route(
+    "POST",
+    "/tasks",
+    Spec(
+        role=Role.OPERATOR,
+        summary="Ask for a task",
+        about="Answers as soon as the task is safely written; a free runner has it by then.",
+        status=201,
+        example={"automation": "invoices", "parameters": {"month": "2026-03"}},
+    ),
+)
+async def create(call: Call[NewTask, Nothing]) -> Sent[Task]:
+    """A new task, granted in the same commit where a runner is free (`design.md` §3, step 2)."""
+    body = call.body
+    new = Wanted(
+        workspace_id=call.caller.workspace_id,
+        automation=body.automation,
+        parameters=body.parameters,
+        priority=body.priority,
+        not_before=body.not_before,
+        test=body.test,
+        actor=call.caller.actor,
+    )
+    credit = await _credit(call, new)
+    return await call.write(
+        lambda tx: tasks.create(tx, new, credit),
+        task_view,
+        urgent=True,
+        unused=[ReturnCredit(credit=credit)] if credit else (),
+        in_doubt=[CloseSession(runner_id=credit.runner_id, epoch=credit.epoch, reason="protocol")] if credit else (),
+    )
+
+
+@route("GET", "/tasks/{task}", Spec(role=Role.VIEWER, summary="Show a task"))
+async def show(call: Call[Nothing, Nothing]) -> Task:
+    """One task."""
+    return task_view(await call.read(lambda tx: find(tx, call.caller.workspace_id, call.path("task"))))
+
+
+@route("GET", "/tasks/{task}/executions", Spec(role=Role.VIEWER, summary="List a task's attempts", about="In order."))
+async def executions(call: Call[Nothing, Nothing]) -> Executions:
+    """Every execution of a task, voids too."""
+
+    def query(tx: Transaction) -> list[execution_pages.ExecutionView]:
+        task = find(tx, call.caller.workspace_id, call.path("task"))
+        return execution_pages.of_task(tx, call.caller.workspace_id, task.id)
+
+    return Executions(items=[execution_view(one) for one in await call.read(query)])
+
+
+@route(
+    "POST",
+    "/tasks/{task}/cancel",
+    Spec(
+        role=Role.OPERATOR,
+        summary="Cancel a task",
+        about="At once before it runs; a running bot is asked, then interrupted, then ended, in stages.",
+        example={"force": False},
+    ),
+)
+async def cancel(call: Call[Cancel, Nothing]) -> Sent[Task]:
+    """The task, canceled or on its way to it."""
+    caller, force = call.caller, call.body.force
+    return await call.write(
+        lambda tx: tasks.cancel(tx, caller.workspace_id, _id(call, tx), caller.actor, force=force),
+        task_view,
+        urgent=True,
+    )
+
+
+@route("POST", "/tasks/{task}/kill", Spec(role=Role.OPERATOR, summary="Kill a task", about="The whole tree, now."))
+async def kill(call: Call[Nothing, Nothing]) -> Sent[Task]:
+    """The task, whose process tree is being ended."""
+    caller = call.caller
+    return await call.write(
+        lambda tx: tasks.kill(tx, caller.workspace_id, _id(call, tx), caller.actor), task_view, urgent=True
+    )
+
+
+@route(
+    "POST",
+    "/tasks/{task}/interrupt",
+    Spec(role=Role.OPERATOR, summary="Ask a bot to finish", about="A flag that the bot sees when it asks for it."),
+)
+async def interrupt(call: Call[Nothing, Nothing]) -> Sent[Task]:
+    """The task with its flag."""
+    caller = call.caller
+    return await call.write(lambda tx: tasks.interrupt(tx, caller.workspace_id, _id(call, tx), caller.actor), task_view)
+
+
+@route(
+    "POST",
+    "/tasks/{task}/restart",
+    Spec(
+        role=Role.OPERATOR,
+        summary="Run a task again",
+        about="A new task of the same number, next round; asked for while it runs, it begins after the settlement.",
+    ),
+)
+async def restart(call: Call[Nothing, Nothing]) -> Sent[Task]:
+    """The new round, or the task as it is when the round comes later."""
+    caller = call.caller
+    return await call.write(lambda tx: tasks.restart(tx, caller.workspace_id, _id(call, tx), caller.actor), task_view)
+
+
+ROUTES: tuple[Route, ...] = (listing, create, show, executions, cancel, kill, interrupt, restart)
+
+
+def _id(call: Call[Cancel, Nothing] | Call[Nothing, Nothing], tx: Transaction) -> str:
+    return find(tx, call.caller.workspace_id, call.path("task")).id
+
+
+async def _credit(call: Call[NewTask, Nothing], new: Wanted) -> Credit | None:
+    """A free slot that could serve the task now, taken on the loop before the transaction (`core.md` D4)."""
+    if _is_later(new.not_before, call.hub.clock.now()):
+        return None
+    automation = await call.read(lambda tx: automations.show(tx, new.workspace_id, new.automation))
+    if automation.released_build_id is None:
+        return None
+    return call.hub.book.take(new.workspace_id, automation.definition.needs, automation.released_build_id)
+
+
+def _is_later(moment: datetime | None, now: datetime) -> bool:
+    return moment is not None and moment > now

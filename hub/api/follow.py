@@ -1,8 +1,9 @@
 """Following a task live: its state while it waits, what each attempt prints as it comes, and how it ended.
 
-Events: `state` (the task, whenever it changed), `execution` (an attempt begins), `output` (bytes of it), `end` (the
-finished task, then the stream ends). The bytes of an attempt come once and in order; a client that was cut off goes on
-behind the last `output` event that it has seen, also after the hub was restarted, because offsets are the hub's own.
+Events: `state` (the task, whenever it changed), `waiting` (why it does not run), `execution` (an attempt begins),
+`output` (bytes of it), `end` (the finished task, then the stream ends). The bytes of an attempt come once and in order;
+a client that was cut off goes on behind the last `output` event that it has seen, also after the hub was restarted,
+because offsets are the hub's own.
 """
 
 import asyncio
@@ -21,9 +22,10 @@ from agent.wire.codec import Stream as Channel
 from agent.wire.words import TaskState
 from hub.api.call import Call
 from hub.api.sse import Stream, last_event_id
-from hub.api.task_views import task_view
+from hub.api.task_views import task_view, why_view
 from hub.api.tasks import find
 from hub.domain.task import TaskView
+from hub.services import waiting
 from hub.storage import execution_pages
 from hub.storage.execution_pages import ExecutionView
 from hub.storage.outputs import Piece
@@ -58,6 +60,7 @@ class _Follower:
     place: _Place
     task_id: str = ""
     told: str = ""
+    told_why: str = ""
     over: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -73,6 +76,7 @@ class _Follower:
                 await self.stream.send("end", task_view(task).model_dump_json())
                 return
             else:
+                await self._tell_why()
                 await _ring(feed.wait(rings))
 
     async def _look(self) -> tuple[TaskView, list[ExecutionView]]:
@@ -93,6 +97,16 @@ class _Follower:
         if shown != self.told:
             self.told = shown
             await self.stream.send("state", view.model_dump_json())
+
+    async def _tell_why(self) -> None:
+        """Send why the task waits, when that has changed."""
+        workspace_id = self.call.caller.workspace_id
+        offers = self.call.hub.book.offers(workspace_id)
+        reasons = await self.call.read(lambda tx: waiting.why(tx, workspace_id, self.task_id, offers))
+        shown = why_view(reasons).model_dump_json()
+        if reasons and shown != self.told_why:
+            self.told_why = shown
+            await self.stream.send("waiting", shown)
 
     def _next(self, attempts: list[ExecutionView]) -> ExecutionView | None:
         """The first attempt that has started and was not shown to its end; those before the client's place are past."""

@@ -87,8 +87,8 @@ class OutputPage(View):
         role=Role.VIEWER,
         summary="Read or follow a task's output",
         about=(
-            "With `follow=true` (or `Accept: text/event-stream`): events `state`, `execution`, `output`, `end`. The "
-            "`id` of an `output` event names attempt and offset behind it; send it as Last-Event-ID to go on there."
+            "With `follow=true` (or `Accept: text/event-stream`): events `state`, `waiting`, `execution`, `output`, "
+            "`end`. The `id` of an `output` event names attempt and offset behind it; send it as Last-Event-ID to go on there."
         ),
         streams=True,
     ),

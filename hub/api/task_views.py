@@ -1,5 +1,6 @@
 """Tasks, executions and outputs as clients see them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,8 @@ from agent.wire.task import Totals
 from agent.wire.words import ExecutionState, Outcome, OutputState, Reason, TaskState
 from hub.api.call import View
 from hub.domain.task import ReportView, TaskView
+from hub.domain.waiting import WaitingCode
+from hub.domain.waiting import WaitingReason as Reasoned
 from hub.storage.execution_pages import ExecutionView
 
 HIDDEN = "••••••"
@@ -77,6 +80,20 @@ class Task(View):
     settled_at: datetime | None
 
 
+class WaitingReason(View):
+    """Why a task does not run, and what to do about it."""
+
+    code: WaitingCode
+    message: str
+    runner: str | None
+
+
+class Why(View):
+    """Every reason, the first to act on first; empty for a task that runs or has finished."""
+
+    reasons: list[WaitingReason]
+
+
 class Execution(View):
     """One attempt of a task on one runner; a void one never started and counts for nothing."""
 
@@ -124,6 +141,11 @@ def task_view(task: TaskView) -> Task:
 
 
 _BUILT = {"flags", "parameters", "version", "build", "execution", "output", "report", "amendment", "next_task"}
+
+
+def why_view(reasons: Sequence[Reasoned]) -> Why:
+    """Why a task waits, as clients see it."""
+    return Why(reasons=[WaitingReason(code=one.code, message=one.message, runner=one.runner) for one in reasons])
 
 
 def execution_view(one: ExecutionView) -> Execution:

@@ -9,11 +9,11 @@ from agent.wire.words import Outcome, TaskState
 from hub.api.call import Call, Nothing, Sent, Strict, View
 from hub.api.paging import Listing, Page, page
 from hub.api.route import Route, Spec, route
-from hub.api.task_views import Execution, Task, execution_view, task_view
+from hub.api.task_views import Execution, Task, Why, execution_view, task_view, why_view
 from hub.domain.access import Role
 from hub.domain.credits import Credit
 from hub.domain.task import TaskView
-from hub.services import automations, tasks
+from hub.services import automations, tasks, waiting
 from hub.services.effects import CloseSession, ReturnCredit
 from hub.services.tasks import NewTask as Wanted
 from hub.services.tasks import TaskFilter
@@ -131,6 +131,19 @@ async def executions(call: Call[Nothing, Nothing]) -> Executions:
 
 
 @route(
+    "GET",
+    "/tasks/{task}/why",
+    Spec(role=Role.VIEWER, summary="Why a task waits", about="Every reason, the first to act on first."),
+)
+async def why(call: Call[Nothing, Nothing]) -> Why:
+    """The reasons why a task does not run."""
+    workspace_id = call.caller.workspace_id
+    offers = call.hub.book.offers(workspace_id)
+    named = call.path("task")
+    return why_view(await call.read(lambda tx: waiting.why(tx, workspace_id, find(tx, workspace_id, named).id, offers)))
+
+
+@route(
     "POST",
     "/tasks/{task}/cancel",
     Spec(
@@ -185,7 +198,7 @@ async def restart(call: Call[Nothing, Nothing]) -> Sent[Task]:
     return await call.write(lambda tx: tasks.restart(tx, caller.workspace_id, _id(call, tx), caller.actor), task_view)
 
 
-ROUTES: tuple[Route, ...] = (listing, create, show, executions, cancel, kill, interrupt, restart)
+ROUTES: tuple[Route, ...] = (listing, create, show, executions, why, cancel, kill, interrupt, restart)
 
 
 def _id(call: Call[Cancel, Nothing] | Call[Nothing, Nothing], tx: Transaction) -> str:

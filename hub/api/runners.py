@@ -1,0 +1,170 @@
+"""Runners: brought in by tokens, watched, drained, revoked."""
+
+from datetime import datetime, timedelta
+from functools import partial
+
+from pydantic import Field
+
+from hub.api.call import Call, Nothing, Sent, Strict, View
+from hub.api.paging import Listing, Page, page
+from hub.api.route import Route, Spec, route
+from hub.domain.access import Role, SecretKind
+from hub.services import access, enrolment, runners
+from hub.services.enrolment import EnrolmentState, EnrolmentView
+from hub.services.runners import RunnerState, RunnerView
+
+
+class Runner(View):
+    """An enrolled agent on one machine."""
+
+    id: str
+    name: str
+    state: RunnerState
+    connected: bool
+    draining: bool = Field(description="It gets no new work.")
+    labels: dict[str, str]
+    slots: int
+    running: int = Field(description="Executions that it has.")
+    agent_version: str | None
+    platform: dict[str, str]
+    connected_at: datetime | None
+    last_seen_at: datetime | None
+    unreachable_since: datetime | None
+    created_at: datetime
+
+
+class NewEnrolmentToken(Strict):
+    """A token that is asked for."""
+
+    labels: dict[str, str] = Field(default={}, description="Labels of the runner; they win over its own.")
+    name: str | None = Field(default=None, min_length=1, max_length=100, description="Its name, unless it brings one.")
+    minutes: int = Field(default=10, ge=1, le=1440, description="How long it can be used.")
+
+
+class EnrolmentToken(View):
+    """A token that brings one runner in, once."""
+
+    id: str
+    state: EnrolmentState
+    labels: dict[str, str]
+    name: str | None
+    created_by: str
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None
+    used_by: str | None = Field(description="The runner that it brought in.")
+
+
+class MadeEnrolmentToken(EnrolmentToken):
+    """A fresh token with its secret."""
+
+    token: str = Field(description="The secret. It is shown only now.")
+    hub: str = Field(description="Identity of the hub, which the runner pins.")
+
+
+@route("GET", "/runners", Spec(role=Role.VIEWER, summary="List runners", about="By name; revoked ones too."))
+async def listing(call: Call[Nothing, Listing]) -> Page[Runner]:
+    """Runners of the workspace."""
+    query = call.query
+    found = await call.read(lambda tx: runners.page(tx, call.caller.workspace_id, query.after, query.limit + 1))
+    return page(found, query, view, lambda runner: runner.name)
+
+
+@route("GET", "/runners/{runner}", Spec(role=Role.VIEWER, summary="Show a runner"))
+async def show(call: Call[Nothing, Nothing]) -> Runner:
+    """One runner, by name or id."""
+    return view(await call.read(lambda tx: runners.show(tx, call.caller.workspace_id, call.path("runner"))))
+
+
+@route(
+    "POST",
+    "/runners/{runner}/drain",
+    Spec(role=Role.OPERATOR, summary="Drain a runner", about="No new work; its bots are left alone."),
+)
+async def drain(call: Call[Nothing, Nothing]) -> Sent[Runner]:
+    """The runner, which gets no new work."""
+    return await _drain(call, on=True)
+
+
+@route("POST", "/runners/{runner}/resume", Spec(role=Role.OPERATOR, summary="Give a drained runner work again"))
+async def resume(call: Call[Nothing, Nothing]) -> Sent[Runner]:
+    """The runner, which gets work."""
+    return await _drain(call, on=False)
+
+
+@route(
+    "POST",
+    "/runners/{runner}/revoke",
+    Spec(role=Role.ADMIN, summary="Revoke a runner", about="For ever: its link is cut, what it ran is lost."),
+)
+async def revoke(call: Call[Nothing, Nothing]) -> Sent[Runner]:
+    """The runner, cut off."""
+    caller = call.caller
+    return await call.write(
+        lambda tx: runners.revoke(tx, caller.workspace_id, call.path("runner"), caller.actor), view, urgent=True
+    )
+
+
+@route("GET", "/enrolment-tokens", Spec(role=Role.ADMIN, summary="List enrolment tokens", about="Oldest first."))
+async def tokens(call: Call[Nothing, Listing]) -> Page[EnrolmentToken]:
+    """Enrolment tokens of the workspace, used and ended ones too."""
+    query = call.query
+    found = await call.read(lambda tx: enrolment.page(tx, call.caller.workspace_id, query.after, query.limit + 1))
+    return page(found, query, token_view, lambda token: token.id)
+
+
+@route(
+    "POST",
+    "/enrolment-tokens",
+    Spec(
+        role=Role.ADMIN,
+        summary="Make an enrolment token",
+        about="`botyard-agent enroll URL --token -` takes it on the new machine.",
+        status=201,
+        secret=True,
+        example={"labels": {"room": "accounting"}, "minutes": 10},
+    ),
+)
+async def create_token(call: Call[NewEnrolmentToken, Nothing]) -> Sent[MadeEnrolmentToken]:
+    """A token for one runner."""
+    body = call.body
+    new = enrolment.NewEnrolment(labels=body.labels, name=body.name, life=timedelta(minutes=body.minutes))
+    secret = access.new_secret(SecretKind.ENROLMENT)
+    return await call.write(
+        lambda tx: enrolment.create(tx, call.caller, new, secret), partial(_made, secret, call.hub.identity.hub_id)
+    )
+
+
+@route(
+    "POST",
+    "/enrolment-tokens/{token}/revoke",
+    Spec(role=Role.ADMIN, summary="End an enrolment token", about="One that was used is a conflict."),
+)
+async def revoke_token(call: Call[Nothing, Nothing]) -> Sent[EnrolmentToken]:
+    """The token, which nobody can use any more."""
+    return await call.write(lambda tx: enrolment.revoke(tx, call.caller, call.path("token")), token_view)
+
+
+ROUTES: tuple[Route, ...] = (listing, show, drain, resume, revoke, tokens, create_token, revoke_token)
+
+
+def view(runner: RunnerView) -> Runner:
+    """A runner as clients see it."""
+    same = {name: getattr(runner, name) for name in Runner.model_fields if name != "connected"}
+    return Runner(**same, connected=runner.state is RunnerState.CONNECTED)
+
+
+def token_view(token: EnrolmentView) -> EnrolmentToken:
+    """An enrolment token as clients see it."""
+    return EnrolmentToken(**{name: getattr(token, name) for name in EnrolmentToken.model_fields})
+
+
+def _made(secret: str, hub_id: str, token: EnrolmentView) -> MadeEnrolmentToken:
+    return MadeEnrolmentToken(**token_view(token).model_dump(), token=secret, hub=hub_id)
+
+
+async def _drain(call: Call[Nothing, Nothing], *, on: bool) -> Sent[Runner]:
+    caller = call.caller
+    return await call.write(
+        lambda tx: runners.drain(tx, caller.workspace_id, call.path("runner"), caller.actor, on=on), view
+    )

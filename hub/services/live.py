@@ -32,6 +32,11 @@ class LiveSession(Protocol):
         """The session's number; a later session of the runner has a higher one."""
         ...
 
+    @property
+    def is_resumed(self) -> bool:
+        """Whether its inventory was answered; before that it is sent nothing but the answers."""
+        ...
+
     def send(self, message: ToRunner) -> None:
         """Send in order, now if the socket takes it; a session whose backlog is full is closed."""
         ...
@@ -46,6 +51,10 @@ class LiveSessions(Protocol):
 
     def find(self, runner_id: str, epoch: int | None = None) -> LiveSession | None:
         """The runner's session, if it lives here and has this epoch (any, when None)."""
+        ...
+
+    def runners_of(self, workspace_id: str) -> list[str]:
+        """Runners of a workspace that have a session here."""
         ...
 
     def by_ticket(self, ticket: str) -> LiveSession | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Collection
-from datetime import datetime
 
 
 class Bell:
@@ -41,9 +40,10 @@ class Signals:
         """A task began to wait for a moment earlier than any before."""
         self.outputs = Bell()
         """Executions whose output may have become whole."""
+        self.stale = Bell()
+        """``workspace_id/runner_id`` of runners that answer orders too late, again and again."""
         self.expected_outputs: dict[str, tuple[str, int]] = {}
         """Executions that ended, with (workspace, length of their whole output)."""
-        self.next_due: datetime | None = None
 
     def expect_output(self, workspace_id: str, execution_id: str, output_bytes: int) -> None:
         """An output will have this length; ring when it has."""

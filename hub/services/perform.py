@@ -1,0 +1,101 @@
+"""Performs effects: on the loop, synchronously, in commit order, each a hint that some scan redoes (core.md §1, §5)."""
+
+import logging
+from typing import assert_never
+
+from hub.domain.credits import CreditBook
+from hub.services.effects import (
+    BuildPrepared,
+    CloseSession,
+    DrainRunner,
+    HubEffect,
+    OrderStarted,
+    OrderVoided,
+    OutputFinished,
+    RefreshDesired,
+    ReturnCredit,
+    SendToRunner,
+    SessionResumed,
+    WakeDispatch,
+    WakeDue,
+    WakeFeed,
+)
+from hub.services.live import LiveSessions
+from hub.services.signals import Signals
+from hub.storage.transaction import Effect
+
+log = logging.getLogger(__name__)
+
+
+class Performer:
+    """Knows the parts that effects reach."""
+
+    def __init__(self, book: CreditBook, sessions: LiveSessions, signals: Signals) -> None:
+        self._book = book
+        self._sessions = sessions
+        self._signals = signals
+
+    def perform(self, effect: Effect) -> None:
+        """Do one effect. What fails is told to `on_error` by the store, and stops no other."""
+        known: HubEffect = effect  # type: ignore[assignment]  # storage knows effects as objects only
+        match known:
+            case SendToRunner() | CloseSession():
+                self._reach(known)
+            case WakeDispatch() | WakeDue() | WakeFeed() | RefreshDesired() | OutputFinished():
+                self._wake(known)
+            case _:
+                self._note(known)
+
+    def on_error(self, effect: Effect, error: Exception) -> None:
+        """An effect failed: the session that it was for is closed, and the next one's resume redoes it."""
+        log.error("effect %s failed", type(effect).__name__, exc_info=error)
+        if isinstance(effect, SendToRunner):
+            session = self._sessions.find(effect.runner_id, effect.epoch)
+            if session is not None:
+                session.close("overload", "the hub could not send")
+
+    def _reach(self, effect: SendToRunner | CloseSession) -> None:
+        session = self._sessions.find(effect.runner_id, effect.epoch)
+        if session is None:
+            return
+        if isinstance(effect, SendToRunner):
+            session.send(effect.message)
+        else:
+            session.close(effect.reason, effect.message)
+
+    def _wake(self, effect: WakeDispatch | WakeDue | WakeFeed | RefreshDesired | OutputFinished) -> None:
+        match effect:
+            case WakeDispatch():
+                self._signals.dispatch.ring(effect.workspace_id)
+            case WakeDue():
+                self._signals.due.ring()
+            case WakeFeed():
+                pass  # the store rings its own bell
+            case RefreshDesired():
+                self._signals.desired.ring(f"{effect.workspace_id}/{effect.runner_id or ''}")
+            case OutputFinished():
+                self._signals.expect_output(effect.workspace_id, effect.execution_id, effect.output_bytes)
+            case _:
+                assert_never(effect)
+
+    def _note(
+        self, effect: ReturnCredit | OrderStarted | OrderVoided | SessionResumed | BuildPrepared | DrainRunner
+    ) -> None:
+        book = self._book
+        match effect:
+            case ReturnCredit():
+                book.put_back(effect.credit)
+            case OrderStarted():
+                book.started(effect.runner_id, effect.epoch)
+            case OrderVoided():
+                if book.voided(effect.runner_id, effect.epoch, effect.build_id, effect.reason):
+                    self._signals.stale.ring(f"{effect.workspace_id}/{effect.runner_id}")
+            case SessionResumed():
+                book.resumed(effect.runner_id, effect.epoch, effect.builds, draining=effect.draining)
+            case BuildPrepared():
+                change = book.prepared if effect.prepared else book.unprepared
+                change(effect.runner_id, effect.epoch, effect.build_id)
+            case DrainRunner():
+                book.drain(effect.runner_id, on=effect.on)
+            case _:
+                assert_never(effect)

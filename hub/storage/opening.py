@@ -60,7 +60,11 @@ async def open_store(
             yield store
         return
     link = await asyncio.to_thread(_open_sqlite, address)
-    sqlite = SqliteStore(link, address.path, ports, chosen.lane_limit)
+    try:
+        sqlite = SqliteStore(link, address.path, ports, chosen.lane_limit)
+    except BaseException:
+        link.close()
+        raise
     sqlite.start()
     try:
         yield sqlite

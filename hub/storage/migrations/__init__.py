@@ -22,7 +22,12 @@ HEAD = REVISIONS[-1]
 MIGRATION_LOCK = 0x626F7479_6D696772
 """PostgreSQL's advisory lock of whoever makes or changes the schema ("botymigr")."""
 
-_versions = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
+_versions = sa.Table(
+    "alembic_version",
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),  # as alembic makes it
+)
 
 
 def lock_schema(connection: sa.Connection) -> None:

@@ -3,6 +3,7 @@
 Only until the first release; from then on a change of the tables is a new revision, and the old ones stay as they are.
 """
 
+from itertools import groupby
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -29,7 +30,22 @@ def statements(engine: str) -> str:
 
     mock = sa.create_mock_engine("sqlite://" if engine == "sqlite" else "postgresql+asyncpg://", collect)
     metadata.create_all(mock, checkfirst=False)
-    return SEPARATOR.join(collected) + SEPARATOR
+    return SEPARATOR.join(_settled(collected)) + SEPARATOR
+
+
+def _settled(collected: list[str]) -> list[str]:
+    """Sort the indexes of each table by name: SQLAlchemy keeps them in a set."""
+    settled: list[str] = []
+    for are_indexes, run in groupby(collected, key=_is_index):
+        statements_of_run = list(run)
+        if are_indexes:
+            statements_of_run.sort(key=lambda text: text.partition("INDEX ")[2])
+        settled += statements_of_run
+    return settled
+
+
+def _is_index(text: str) -> bool:
+    return text.startswith(("CREATE INDEX", "CREATE UNIQUE INDEX"))
 
 
 if __name__ == "__main__":

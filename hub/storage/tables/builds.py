@@ -30,8 +30,8 @@ bots = sa.Table(
     time("created_at"),
     key("id"),
     unique("name"),
-    points_at("builds", "released_build_id", later=True),
-    comment="a named program; released_build_id is the build that new executions get",
+    comment="a named program; released_build_id is the build that new executions get: no foreign key, since "
+    "builds point here; the row of releases that goes with it has one",
 )
 
 builds = sa.Table(

@@ -126,13 +126,9 @@ def unique(*columns: str) -> sa.UniqueConstraint:
     return sa.UniqueConstraint("workspace_id", *columns)
 
 
-def points_at(table: str, *columns: str, later: bool = False) -> sa.ForeignKeyConstraint:
-    """A foreign key (workspace, columns…) to the same-workspace row of `table`.
-
-    `later`: the two tables point at each other, so this key is added after both were made.
-    """
-    target = [f"{table}.workspace_id", f"{table}.id"]
-    return sa.ForeignKeyConstraint(["workspace_id", *columns], target, use_alter=later)
+def points_at(table: str, *columns: str) -> sa.ForeignKeyConstraint:
+    """A foreign key (workspace, columns…) to the same-workspace row of `table`."""
+    return sa.ForeignKeyConstraint(["workspace_id", *columns], [f"{table}.workspace_id", f"{table}.id"])
 
 
 def one_of(column: str, words: Iterable[str]) -> sa.CheckConstraint:

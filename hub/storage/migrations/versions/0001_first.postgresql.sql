@@ -32,9 +32,9 @@ CREATE TABLE events (
   CONSTRAINT pk_events PRIMARY KEY (id),
   CONSTRAINT uq_events_pos UNIQUE (pos)
 );
+CREATE INDEX ix_events_unnumbered ON events (id) WHERE pos IS NULL;
 CREATE INDEX ix_events_workspace_id_pos ON events (workspace_id, pos);
 CREATE INDEX ix_events_workspace_id_task_id_pos ON events (workspace_id, task_id, pos);
-CREATE INDEX ix_events_unnumbered ON events (id) WHERE pos IS NULL;
 COMMENT ON TABLE events IS 'append-only; pos is dense and given after the commit, so no foreign keys: the table can be cut by time';
 CREATE TABLE cursors (
   name TEXT NOT NULL,
@@ -112,7 +112,7 @@ CREATE TABLE bots (
   CONSTRAINT uq_bots_workspace_id_name UNIQUE (workspace_id, name),
   CONSTRAINT fk_bots_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
 );
-COMMENT ON TABLE bots IS 'a named program; released_build_id is the build that new executions get';
+COMMENT ON TABLE bots IS 'a named program; released_build_id is the build that new executions get: no foreign key, since builds point here; the row of releases that goes with it has one';
 CREATE TABLE blobs (
   workspace_id TEXT NOT NULL,
   sha256 TEXT NOT NULL,
@@ -204,8 +204,8 @@ CREATE TABLE builds (
   CONSTRAINT ck_builds_ready_is_launchable CHECK (state <> 'ready' OR (kind IS NOT NULL AND launch IS NOT NULL)),
   CONSTRAINT fk_builds_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
 );
-CREATE INDEX ix_builds_workspace_id_digest ON builds (workspace_id, digest);
 CREATE INDEX ix_builds_unfinished ON builds (created_at) WHERE state IN ('received', 'resolving');
+CREATE INDEX ix_builds_workspace_id_digest ON builds (workspace_id, digest);
 COMMENT ON TABLE builds IS 'one immutable version of a bot; digest is the sha256 (hex) of its manifest';
 CREATE TABLE runner_sessions (
   workspace_id TEXT NOT NULL,
@@ -341,11 +341,11 @@ CREATE TABLE tasks (
   CONSTRAINT ck_tasks_finished_is_settled CHECK ((state = 'finished') = (settled_at IS NOT NULL)),
   CONSTRAINT fk_tasks_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
 );
-CREATE UNIQUE INDEX uq_tasks_unfinished ON tasks (workspace_id, number) WHERE state <> 'finished';
-CREATE INDEX ix_tasks_newest ON tasks (workspace_id, created_at DESC, id DESC);
 CREATE INDEX ix_tasks_automation ON tasks (workspace_id, automation_id, created_at DESC);
 CREATE INDEX ix_tasks_claim ON tasks (workspace_id, label_set_id, bot_id, priority DESC, created_at, id) WHERE state = 'queued';
 CREATE INDEX ix_tasks_due ON tasks (not_before) WHERE state = 'waiting';
+CREATE INDEX ix_tasks_newest ON tasks (workspace_id, created_at DESC, id DESC);
+CREATE UNIQUE INDEX uq_tasks_unfinished ON tasks (workspace_id, number) WHERE state <> 'finished';
 COMMENT ON TABLE tasks IS 'one request to run an automation; number is BotCity''s task id, round its restart';
 CREATE TABLE amendments (
   workspace_id TEXT NOT NULL,
@@ -496,4 +496,3 @@ CREATE TABLE replays (
 );
 CREATE INDEX ix_replays_at ON replays (at);
 COMMENT ON TABLE replays IS 'answers to forwarded gateway calls (core.md §6), kept 1 h; never ones with secrets';
-ALTER TABLE bots ADD CONSTRAINT fk_bots_workspace_id_released_build_id FOREIGN KEY(workspace_id, released_build_id) REFERENCES builds (workspace_id, id);

@@ -29,9 +29,9 @@ CREATE TABLE events (
   chain BLOB,
   CONSTRAINT uq_events_pos UNIQUE (pos)
 );
+CREATE INDEX ix_events_unnumbered ON events (id) WHERE pos IS NULL;
 CREATE INDEX ix_events_workspace_id_pos ON events (workspace_id, pos);
 CREATE INDEX ix_events_workspace_id_task_id_pos ON events (workspace_id, task_id, pos);
-CREATE INDEX ix_events_unnumbered ON events (id) WHERE pos IS NULL;
 CREATE TABLE cursors (
   name TEXT NOT NULL,
   pos INTEGER DEFAULT '0' NOT NULL,
@@ -101,7 +101,6 @@ CREATE TABLE bots (
   created_at DATETIME NOT NULL,
   CONSTRAINT pk_bots PRIMARY KEY (workspace_id, id),
   CONSTRAINT uq_bots_workspace_id_name UNIQUE (workspace_id, name),
-  CONSTRAINT fk_bots_workspace_id_released_build_id FOREIGN KEY(workspace_id, released_build_id) REFERENCES builds (workspace_id, id),
   CONSTRAINT fk_bots_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
 );
 CREATE TABLE blobs (
@@ -191,8 +190,8 @@ CREATE TABLE builds (
   CONSTRAINT ck_builds_ready_is_launchable CHECK (state <> 'ready' OR (kind IS NOT NULL AND launch IS NOT NULL)),
   CONSTRAINT fk_builds_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
 );
-CREATE INDEX ix_builds_workspace_id_digest ON builds (workspace_id, digest);
 CREATE INDEX ix_builds_unfinished ON builds (created_at) WHERE state IN ('received', 'resolving');
+CREATE INDEX ix_builds_workspace_id_digest ON builds (workspace_id, digest);
 CREATE TABLE runner_sessions (
   workspace_id TEXT NOT NULL,
   runner_id TEXT NOT NULL,
@@ -323,11 +322,11 @@ CREATE TABLE tasks (
   CONSTRAINT ck_tasks_finished_is_settled CHECK ((state = 'finished') = (settled_at IS NOT NULL)),
   CONSTRAINT fk_tasks_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
 );
-CREATE UNIQUE INDEX uq_tasks_unfinished ON tasks (workspace_id, number) WHERE state <> 'finished';
-CREATE INDEX ix_tasks_newest ON tasks (workspace_id, created_at DESC, id DESC);
 CREATE INDEX ix_tasks_automation ON tasks (workspace_id, automation_id, created_at DESC);
 CREATE INDEX ix_tasks_claim ON tasks (workspace_id, label_set_id, bot_id, priority DESC, created_at, id) WHERE state = 'queued';
 CREATE INDEX ix_tasks_due ON tasks (not_before) WHERE state = 'waiting';
+CREATE INDEX ix_tasks_newest ON tasks (workspace_id, created_at DESC, id DESC);
+CREATE UNIQUE INDEX uq_tasks_unfinished ON tasks (workspace_id, number) WHERE state <> 'finished';
 CREATE TABLE amendments (
   workspace_id TEXT NOT NULL,
   id TEXT NOT NULL,

@@ -94,7 +94,7 @@ class PostgresStore:
     ) -> T:
         """See `Store.write`. Use cases run on the loop's thread, on up to eight connections at once."""
         operation = Operation(
-            name=use_case.__name__,
+            name=getattr(use_case, "__name__", "use case"),
             run=_bound(use_case, args),
             future=self._loop.create_future(),
             is_claim=is_claim(use_case),
@@ -108,7 +108,10 @@ class PostgresStore:
     async def read(self, query: Callable[[Transaction, *Ts], T], *args: *Ts) -> T:
         """See `Store.read`. One snapshot a query."""
         operation = Operation(
-            name=query.__name__, run=_bound(query, args), future=self._loop.create_future(), is_read=True
+            name=getattr(query, "__name__", "query"),
+            run=_bound(query, args),
+            future=self._loop.create_future(),
+            is_read=True,
         )
         self._put(self._reads, operation, urgent=False)
         answer: T = await operation.future

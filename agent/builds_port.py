@@ -25,6 +25,8 @@ class LaunchRequest:
     """One execution that is about to be handed to a shim."""
 
     execution_id: str
+    task_id: str
+    """``tsk_…``, for ``BOTYARD_TASK_ID``; BotCity's argv has the task's number."""
     folder: Path
     """The execution's folder, made 0700 and synced; everything for the bot goes below it."""
     slot: int

@@ -68,8 +68,8 @@ class Installer:
         env = uv_environment(self._folder / "cache", self._folder / "home")
         argv = (
             *(str(uv), "pip", "sync", *config_arguments(env), "--python", str(target.python)),
-            # `copy` clones where the file system can. `clone` makes hard links where it can't (uv 0.13, ext4): a bot that
-            # writes into its environment would then write into uv's cache.
+            # `copy` clones where the file system can. `clone` makes hard links where it can't (uv 0.13, ext4): a bot
+            # that writes into its environment would then write into uv's cache.
             *("--require-hashes", "--link-mode", "copy", "--compile-bytecode"),
             *(() if may_build else ("--no-build",)),
             str(list_path),

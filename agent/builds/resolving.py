@@ -1,7 +1,7 @@
 """Resolving a build's requirements on a runner, where the hub could not: packages may be built from source here.
 
-The hub never runs a package's own set-up code (S47); a runner does what it would do anyway when the bot is installed. The
-list that comes out is uploaded, and all runners install exactly that.
+The hub never runs a package's own set-up code (S47); a runner does what it would do anyway when the bot is installed.
+The list that comes out is uploaded, and all runners install exactly that.
 """
 
 import tempfile

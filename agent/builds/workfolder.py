@@ -1,8 +1,8 @@
 """Each execution's own copy of its build: bots write where they stand, and two runs of one build may overlap.
 
-Copies are made ahead, one spare for each prepared build, so that a start costs one rename; a missing spare is a copy made
-at the start. Files are cloned where the file system can, else copied; never linked, as a write through a hard link would
-change the store, for root even when it is read-only (bot-packages.md §1).
+Copies are made ahead, one spare for each prepared build, so that a start costs one rename; a missing spare is a copy
+made at the start. Files are cloned where the file system can, else copied; never linked, as a write through a hard link
+would change the store, for root even when it is read-only (bot-packages.md §1).
 
 Spares of an earlier daemon are thrown away: nothing says that their last bytes reached the disk.
 """

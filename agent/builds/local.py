@@ -1,0 +1,226 @@
+"""The runner's builds as the daemon sees them (`agent.builds_port.Builds`): a loop that makes wanted builds ready.
+
+One build at a time: two cores that install packages side by side are slower, and bots run beside it. What fails for a
+passing reason is tried again after 5 s, then twice as long each time, at most 5 min; what fails for good is told once
+and left alone until the hub wants something else of it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from agent.builds import launch as launching
+from agent.builds.environments import Environments
+from agent.builds.errors import PreparationError
+from agent.builds.hub_files import HubFiles
+from agent.builds.launch import Machine
+from agent.builds.prepare import Prepared, Preparer
+from agent.builds.resolving import RunnerResolver
+from agent.builds.tree import Trees
+from agent.builds.workfolder import WorkFolders
+from agent.builds_port import BuildMissingError, CannotLaunchError, LaunchPlan, LaunchRequest
+from agent.wire.messages import Preparation
+from agent.wire.task import BuildReference
+from agent.wire.words import PreparationState
+
+FIRST_RETRY_S = 5.0
+LONGEST_RETRY_S = 300.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """The parts that builds are made with."""
+
+    preparer: Preparer
+    resolver: RunnerResolver
+    trees: Trees
+    environments: Environments
+    work_folders: WorkFolders
+
+
+@dataclass(slots=True, kw_only=True)
+class _Wanted:
+    """One wanted build and what became of it so far."""
+
+    reference: BuildReference
+    told: Preparation
+    tries: int = 0
+    not_before: float = 0.0
+    is_settled: bool = False
+    """Prepared, failed for good, or resolved and waiting for the hub."""
+
+
+class LocalBuilds:
+    """The builds of this home."""
+
+    def __init__(
+        self, workshop: Workshop, hub: HubFiles, machine: Machine, tell: Callable[[Preparation], None]
+    ) -> None:
+        """`tell` hears of every change of a wanted build, on the event loop; it must not block."""
+        self._shop = workshop
+        self._hub = hub
+        self._machine = machine
+        self._tell = tell
+        self._wanted: dict[str, _Wanted] = {}
+        self._prepared = {one.reference.build_id: one for one in workshop.preparer.known()}
+        self._work = asyncio.Event()
+        self._restock: set[str] = {one.reference.digest for one in self._prepared.values()}
+
+    async def run(self) -> None:
+        """Fetch and prepare what is wanted; a loop of the daemon's TaskGroup, ended by cancellation."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._work.clear()
+            await self._restock_spares()
+            due = self._next_due(loop.time())
+            if due is not None:
+                await self._bring(due, loop.time)
+                continue
+            try:
+                async with asyncio.timeout_at(self._next_retry()):
+                    await self._work.wait()
+            except TimeoutError:
+                continue
+
+    def want(self, builds: Sequence[BuildReference]) -> None:
+        """The whole set that should be ready here (`Desired`). Tells the state of each again, by the callback."""
+        before, self._wanted = self._wanted, {}
+        for reference in builds:
+            known = before.get(reference.build_id)
+            if known is None or known.reference != reference:
+                known = self._look_at(reference)
+            self._wanted[reference.build_id] = known
+            self._tell(known.told)
+        self._work.set()
+
+    def prepared(self) -> Sequence[str]:
+        """Ids of the builds that could be started now; told in ``resume_end``."""
+        return tuple(self._prepared)
+
+    async def make_slot_ready(self, slot: int) -> None:
+        """Nothing to wait for: a work folder comes into being by renaming a spare, or by a copy at the start."""
+        del slot
+        self._work.set()
+
+    async def launch(self, request: LaunchRequest) -> LaunchPlan:
+        """Fill the work folder of this execution and say what to exec.
+
+        Raises BuildMissingError, CannotLaunchError.
+        """
+        prepared = self._prepared.get(request.work.build.build_id)
+        if prepared is None:
+            raise BuildMissingError(f"build {request.work.build.build_id} is not prepared here")
+        try:
+            return await asyncio.to_thread(self._launch, request, prepared)
+        except BuildMissingError:
+            self._lost(prepared)
+            raise
+        finally:
+            self._restock.add(prepared.reference.digest)
+            self._work.set()
+
+    def discard(self, execution_id: str) -> None:
+        """Everything of an execution lies in its folder: there is nothing else to remove."""
+        del execution_id
+
+    def _launch(self, request: LaunchRequest, prepared: Prepared) -> LaunchPlan:
+        digest = prepared.reference.digest
+        manifest = self._shop.trees.manifest(digest)
+        environment = self._shop.environments.ready(prepared.environment) if prepared.environment else None
+        if manifest is None or (prepared.environment and environment is None):
+            raise BuildMissingError(f"build {prepared.reference.build_id} is damaged here and is made again")
+        try:
+            self._shop.work_folders.take(digest, manifest, self._shop.trees.path(digest), request.folder / "work")
+            return launching.plan(request, environment, self._machine)
+        except OSError as error:
+            raise CannotLaunchError(f"the work folder can't be made: {error}") from None
+
+    def _lost(self, prepared: Prepared) -> None:
+        """A prepared build turned out not to be there: say so and make it again (R55)."""
+        build_id = prepared.reference.build_id
+        self._prepared.pop(build_id, None)
+        wanted = self._wanted.get(build_id)
+        if wanted is not None:
+            wanted.is_settled = False
+            wanted.not_before = 0.0
+            self._say(wanted, Preparation(build_id=build_id, state=PreparationState.WANTED, message="is made again"))
+
+    def _look_at(self, reference: BuildReference) -> _Wanted:
+        prepared = self._prepared.get(reference.build_id)
+        is_ready = prepared is not None and prepared.reference == reference
+        state = PreparationState.PREPARED if is_ready else PreparationState.WANTED
+        told = Preparation(build_id=reference.build_id, state=state, progress=1.0 if is_ready else 0.0)
+        return _Wanted(reference=reference, told=told, is_settled=is_ready)
+
+    def _next_due(self, now: float) -> _Wanted | None:
+        due = (one for one in self._wanted.values() if not one.is_settled and one.not_before <= now)
+        # What only has to be resolved goes first: other runners wait for it.
+        return min(due, key=lambda one: (not one.reference.resolve, one.not_before), default=None)
+
+    def _next_retry(self) -> float | None:
+        return min((one.not_before for one in self._wanted.values() if not one.is_settled), default=None)
+
+    async def _bring(self, wanted: _Wanted, now: Callable[[], float]) -> None:
+        reference = wanted.reference
+        try:
+            if reference.resolve:
+                await self._resolve(wanted)
+            else:
+                prepared = await self._shop.preparer.prepare(reference, self._hub, lambda told: self._say(wanted, told))
+                self._is_prepared(wanted, prepared)
+        except PreparationError as error:
+            wanted.tries += 1
+            wanted.is_settled = error.is_permanent
+            wanted.not_before = now() + min(FIRST_RETRY_S * 2 ** (wanted.tries - 1), LONGEST_RETRY_S)
+            _log.warning("build %s of %s is not ready: %s", reference.version, reference.bot, error.message)
+            failed = PreparationState.FAILED
+            told = Preparation(
+                build_id=reference.build_id, state=failed, message=error.message, permanent=error.is_permanent
+            )
+            self._say(wanted, told)
+
+    async def _resolve(self, wanted: _Wanted) -> None:
+        build_id = wanted.reference.build_id
+
+        def say(message: str) -> None:
+            self._say(
+                wanted, Preparation(build_id=build_id, state=PreparationState.INSTALLING, progress=0.1, message=message)
+            )
+
+        await self._shop.resolver.resolve(wanted.reference, self._hub, say)
+        wanted.is_settled = True
+        _log.info("requirements of %s %s are resolved", wanted.reference.bot, wanted.reference.version)
+        told = Preparation(build_id=build_id, state=PreparationState.WANTED, message="requirements are resolved")
+        self._say(wanted, told)
+
+    def _is_prepared(self, wanted: _Wanted, prepared: Prepared) -> None:
+        reference = wanted.reference
+        self._prepared[reference.build_id] = prepared
+        self._restock.add(reference.digest)
+        wanted.is_settled = True
+        wanted.tries = 0
+        _log.info("build %s of %s is prepared", reference.version, reference.bot)
+        told = Preparation(build_id=reference.build_id, state=PreparationState.PREPARED, progress=1.0)
+        self._say(wanted, told)
+
+    def _say(self, wanted: _Wanted, told: Preparation) -> None:
+        wanted.told = told
+        # The hub may want something else by now; then nobody asked for this any more.
+        if self._wanted.get(told.build_id) is wanted:
+            self._tell(told)
+
+    async def _restock_spares(self) -> None:
+        digests, self._restock = self._restock, set()
+        for digest in digests:
+            try:
+                await asyncio.to_thread(self._stock, digest)
+            except OSError as error:
+                _log.warning("no work folder could be made ahead: %s", error)
+
+    def _stock(self, digest: str) -> None:
+        manifest = self._shop.trees.manifest(digest)
+        if manifest is not None:
+            self._shop.work_folders.stock(digest, manifest, self._shop.trees.path(digest))

@@ -88,7 +88,8 @@ class OutputPage(View):
         summary="Read or follow a task's output",
         about=(
             "With `follow=true` (or `Accept: text/event-stream`): events `state`, `waiting`, `execution`, `output`, "
-            "`end`. The `id` of an `output` event names attempt and offset behind it; send it as Last-Event-ID to go on there."
+            "`end`. The `id` of an `output` event names the attempt and the offset behind it; send it back as "
+            "Last-Event-ID to go on there."
         ),
         streams=True,
     ),

@@ -27,6 +27,7 @@ from agent.segments import (
     Gap,
     Piece,
     SegmentError,
+    SegmentVersionError,
     decode_frame,
     decode_segment_header,
     segment_name,
@@ -246,12 +247,16 @@ class SegmentReader:
     def _read_start(self, number: int) -> int | None:
         try:
             with (self._folder / segment_name(number)).open("rb") as file:
-                return decode_segment_header(file.read(SEGMENT_HEADER_BYTES))
-        except FileNotFoundError:
+                header = file.read(SEGMENT_HEADER_BYTES)
+                frame = file.read(FRAME_HEADER_BYTES + FRAME_DATA_MAX_BYTES)
+            return decode_segment_header(header)
+        except (FileNotFoundError, SegmentVersionError):
+            # What a version that is not ours means must not be guessed at.
             return None
         except SegmentError:
-            # Its frames tell their offsets too; but a version that is not ours must not be guessed at.
-            return None
+            # The first frame tells its offset too.
+            _, _, content = decode_frame(frame)
+            return None if content is None else content.offset
 
     def _forget(self, number: int) -> None:
         self._starts.pop(number, None)

@@ -41,7 +41,11 @@ class Stream(StrEnum):
 
 
 class SegmentError(ValueError):
-    """A segment file that this program cannot read: of another version, or damaged where it must not be."""
+    """A segment file whose header is damaged."""
+
+
+class SegmentVersionError(SegmentError):
+    """A segment file of a version that this program does not read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +91,7 @@ def decode_segment_header(data: bytes) -> int | None:
     if zlib.crc32(data[: SEGMENT_HEADER.size]) != _CRC.unpack_from(data, SEGMENT_HEADER.size)[0]:
         raise SegmentError("damaged segment header")
     if magic != SEGMENT_MAGIC or version not in READABLE_VERSIONS:
-        raise SegmentError(f"segment version {version}")
+        raise SegmentVersionError(f"segment version {version}")
     return int(start)
 
 

@@ -140,7 +140,7 @@ async def test_a_stop_after_the_end_is_no_stop(home: ShimHome) -> None:
     # given a bot that ended and left a process which holds the tree open
     code = "import os, time\nif os.fork():\n    os._exit(0)\nos.setsid(); time.sleep(600)"
     bot = await home.start(code, ladder=LadderTimes(kill_after_s=1.0))
-    await eventually(lambda: (bot.folder / "exit").exists())
+    await eventually((bot.folder / "exit").exists)
     # when it is cancelled then
     begun = await bot.link.stop(StopCause.CANCEL, by="ana")
     record = await bot.ends()
@@ -235,7 +235,7 @@ def seconds_ago(seconds: int) -> Stamp:
 
 
 async def test_a_killed_shim_leaves_no_orphan(home: ShimHome) -> None:
-    """kill -9 of the shim: the bot dies by the parent-death signal, the rest by the zygote, within 10 s (core.md §2)."""
+    """After kill -9 the bot dies by the parent-death signal, the rest by the zygote, within 10 s (core.md §2)."""
     # given a bot with daemonised children
     bot = await home.start(STUBBORN)
     await eventually(lambda: output_of(bot.folder).count(b"daemon") == 2)

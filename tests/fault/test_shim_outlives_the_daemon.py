@@ -63,7 +63,7 @@ def kill_daemon(daemon: "subprocess.Popen[str]") -> None:
 
 
 async def test_a_bot_ends_whole_after_its_daemon_was_killed(tmp_path: Path) -> None:
-    """kill -9 of the daemon while the bot prints: true exit code, every byte, sha256 equal (R21)."""
+    """After kill -9 of the daemon while the bot prints: true exit code, every byte, sha256 equal (R21)."""
     # given a daemon whose bot prints
     daemon, folder = start_daemon(tmp_path, PRINTS_ON)
     await eventually(lambda: b"line 50\n" in output_of(folder))
@@ -127,7 +127,7 @@ time.sleep(600)
     await eventually(lambda: not find_by_execution_id(folder.name))
 
 
-async def test_leftovers_older_than_the_verdict_are_spared(home: ShimHome) -> None:
+def test_leftovers_older_than_the_verdict_are_spared() -> None:
     """A process with this variable that started before the verdict is not the bot's (core.md §2)."""
     bystander = subprocess.Popen(["sleep", "600"], env={"BOTYARD_EXECUTION_ID": "exe_old"})
     try:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -111,7 +112,7 @@ async def test_the_exit_is_told_ahead_of_the_end(home: ShimHome) -> None:
 async def test_a_command_that_cannot_start_says_why(
     home: ShimHome, argv: tuple[str, ...], cwd: str | None, step: str
 ) -> None:
-    """exec failed after `started`: failed: environment, with the OS's own text (core.md §4)."""
+    """A failed exec after `started` is failed: environment, with the OS's own text (core.md §4)."""
     # given a command that is not there, may not be run, or has no folder
     order = home.order(argv) if cwd is None else home.order(argv, cwd=cwd)
     # when it is ordered
@@ -153,7 +154,6 @@ async def test_the_shim_raises_no_oom_score_of_its_own(home: ShimHome) -> None:
     """The bot dies before its runner: 500 for the bot, the old score for the shim."""
     bot = await home.start("import sys, time; print('up'); time.sleep(60)")
     await bot.prints(b"up")
-    with open(f"/proc/{bot.shim.pid}/oom_score_adj") as file:  # noqa: ASYNC230 - /proc does not block
-        assert file.read().strip() == "0"
+    assert Path(f"/proc/{bot.shim.pid}/oom_score_adj").read_text().strip() == "0"
     await bot.link.kill()
     assert (await bot.ends()).signal == signal.SIGKILL

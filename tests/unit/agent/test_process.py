@@ -1,0 +1,96 @@
+"""Processes by pid and start; groups by what /proc says."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.process import command_of, descendants, kill_tree, open_process, same_process, start_of
+from agent.process_cgroup import _mounts, _own_folder, kill_cgroup, make_cgroup, members, open_procs, remove_cgroup
+from tests.support.waiting import eventually_sync
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+
+
+@pytest.fixture
+def parent() -> Iterator["subprocess.Popen[bytes]"]:
+    """A shell with two children."""
+    process = subprocess.Popen(["sh", "-c", "sleep 600 & sleep 600; true"])
+    eventually_sync(lambda: len(descendants(process.pid)) == 2)
+    yield process
+    kill_tree(process.pid)
+    process.wait()
+
+
+def test_a_process_is_known_by_its_start(parent: "subprocess.Popen[bytes]") -> None:
+    """Another start is another process, whatever the pid."""
+    start = start_of(parent.pid)
+    assert start is not None
+    assert same_process(parent.pid, start)
+    assert not same_process(parent.pid, start + "0")
+    assert not same_process(parent.pid, "")
+    assert open_process(parent.pid, "another") is None
+    pidfd = open_process(parent.pid, start)
+    assert pidfd is not None
+    os.close(pidfd)
+    assert command_of(parent.pid).startswith("sh -c")
+
+
+def test_a_zombie_is_no_process() -> None:
+    """What has ended and waits to be reaped does nothing any more."""
+    process = subprocess.Popen(["true"])
+    eventually_sync(lambda: start_of(process.pid) is None)
+    process.wait()
+    assert start_of(process.pid) is None
+    assert command_of(process.pid) == ""
+
+
+def test_a_tree_ends_whole(parent: "subprocess.Popen[bytes]") -> None:
+    """The process and all below it."""
+    below = descendants(parent.pid)
+    kill_tree(parent.pid)
+    parent.wait()
+    eventually_sync(lambda: all(start_of(pid) is None for pid in below))
+
+
+MOUNTS_HYBRID = """\
+30 29 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw
+31 30 0:27 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct
+32 30 0:28 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids
+33 30 0:29 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd
+"""
+MOUNTS_UNIFIED = "30 29 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
+
+
+@pytest.mark.parametrize(
+    ("mounts", "own", "expected"),
+    [
+        (MOUNTS_UNIFIED, "0::/system.slice/agent.service\n", "/sys/fs/cgroup/system.slice/agent.service"),
+        (MOUNTS_HYBRID, "3:pids:/user\n2:cpu,cpuacct:/x\n1:name=systemd:/y\n", "/sys/fs/cgroup/pids/user"),
+        (MOUNTS_HYBRID, "1:name=systemd:/y\n", "/sys/fs/cgroup/systemd/y"),
+        ("", "0::/\n", None),
+    ],
+    ids=["v2", "v1", "v1 systemd only", "none"],
+)
+def test_the_own_group_is_found(mounts: str, own: str, expected: str | None) -> None:
+    """Version 2, version 1, or none."""
+    assert _own_folder(_mounts(mounts), own) == (Path(expected) if expected else None)
+
+
+def test_a_group_is_killed_whole() -> None:
+    """Enter by `cgroup.procs`, kill, remove; where this user may make groups."""
+    group = make_cgroup("exe_test_process")
+    if group is None:
+        pytest.skip("no cgroup may be made here")
+    procs = open_procs(group)
+    process = subprocess.Popen(["sh", "-c", f"echo 0 >&{procs}; exec sleep 600"], pass_fds=(procs,))
+    os.close(procs)
+    eventually_sync(lambda: members(group) == [process.pid])
+    assert not remove_cgroup(group)
+    kill_cgroup(group)
+    process.wait()
+    eventually_sync(lambda: remove_cgroup(group))
+    assert not group.exists()

@@ -12,7 +12,7 @@ _SAME = (
     & alerts.c.resolved_at.is_(None)
 )
 _OPEN = sa.select(alerts.c.id).where(_SAME).limit(1)
-_RESOLVE = sa.update(alerts).where(_SAME).values(resolved_at=sa.bindparam("at"))
+_RESOLVE = sa.update(alerts).where(_SAME).values(resolved_at=sa.bindparam("moment"))
 _INSERT = sa.insert(alerts)
 
 
@@ -28,4 +28,4 @@ def raise_alert(tx: Transaction, workspace_id: str, kind: str, subject: str, mes
 
 def resolve(tx: Transaction, workspace_id: str, kind: str, subject: str) -> None:
     """Close the open alert of this kind, if there is one."""
-    tx.connection.execute(_RESOLVE, {"workspace": workspace_id, "about": kind, "of": subject, "at": tx.now})
+    tx.connection.execute(_RESOLVE, {"workspace": workspace_id, "about": kind, "of": subject, "moment": tx.now})

@@ -217,8 +217,8 @@ def _shim_stopped(execution: LocalExecution, event: ShimStopped) -> Step:
         raise IllegalEventError(execution, event)
     if execution.phase is not Phase.STARTED or execution.stop is not None:
         return execution, []
-    stopped = replace(execution, stop=StopOrder(cause=event.cause))
-    return _spool(stopped, StopFact(at=event.at, cause=event.cause))
+    stopped = replace(execution, stop=StopOrder(cause=event.cause, by=event.by))
+    return _spool(stopped, StopFact(at=event.at, cause=event.cause, by=event.by))
 
 
 def _reaped(execution: LocalExecution, event: Reaped) -> Step:
@@ -236,7 +236,9 @@ def _shim_lost(execution: LocalExecution) -> Step:
 def _reported(execution: LocalExecution, event: Reported) -> Step:
     if execution.phase not in {Phase.STARTED, Phase.EXITED}:
         raise IllegalEventError(execution, event)
-    report = event.report.model_copy(update={"late": event.report.late or execution.reaped})
+    # A file was written before the end, whenever it is read.
+    is_late = execution.phase is Phase.EXITED or (execution.reaped and not event.from_file)
+    report = event.report.model_copy(update={"late": event.report.late or is_late})
     kept = replace(execution, reports=execution.reports + 1, report=execution.report if report.late else report)
     return _spool(kept, report)
 

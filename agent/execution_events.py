@@ -55,6 +55,7 @@ class ShimStopped:
 
     cause: StopCause
     at: datetime
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +70,10 @@ class ShimLost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """The bot reported through the gateway or its result file."""
+    """The bot reported, through the gateway or (``from_file``) in the result file that it left behind."""
 
     report: ReportFact
+    from_file: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,9 @@ class StoredOrder(WireModel):
     """Opens the shim's socket, and tells who won the verdict."""
     token_sha256: str = ""
     work: Work | None = None
+    artifacts: tuple[str, ...] = ()
+    result: str | None = None
+    cgroup: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,6 +95,16 @@ class Home:
         self._disk.write_durable(self.path / "epoch", b"0")
         return home_id, machine
 
+    def start_over(self) -> None:
+        """Before enrolling again: nothing of the runner that this home was may speak for the new one.
+
+        Executions and their facts go; files, builds and environments are named by their content, and stay.
+        """
+        for name in ("identity.json", "spool.db", "spool.db-wal", "spool.db-shm"):
+            (self.path / name).unlink(missing_ok=True)
+        self._disk.remove_tree(self.path / "executions")
+        self._disk.sync_folder(self.path)
+
     def join_hub(self, membership: Membership) -> None:
         """After enrolment: from here on this home is a runner."""
         self._write("identity.json", asdict(membership))

@@ -53,11 +53,13 @@ class Slots:
         slot.used_by = execution_id
         return ""
 
-    def adopt(self, number: int, execution_id: str) -> None:
+    def adopt(self, number: int, execution_id: str, *, is_stuck: bool = False) -> None:
         """Mark a slot as used by an execution of an earlier daemon; made where the setting counts fewer now."""
         while len(self._slots) <= number:
             self._slots.append(Slot(number=len(self._slots)))
-        self._slots[number].used_by = execution_id
+        slot = self._slots[number]
+        if slot.used_by is None or not slot.is_stuck:
+            slot.used_by, slot.is_stuck = execution_id, is_stuck
 
     def release(self, number: int | None, execution_id: str, *, tree_empty: bool) -> None:
         """The execution needs its slot no longer.

@@ -1,0 +1,174 @@
+"""`botyard-agent`: the runner's command line (`design.md` §5). argparse, because it imports in 8 ms.
+
+Exit codes: 0 done or asked to stop; 75 try again; 78 will not get better alone; 2 usage; 3 not running; 4 not linked.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from agent.config import current_environment, home_folder, load_settings
+from agent.errors import EXIT_ASKED, EXIT_TRY_AGAIN, AgentError
+
+EXIT_NOT_RUNNING = 3
+EXIT_NOT_LINKED = 4
+_EXAMPLES = """examples:
+  botyard-agent enroll https://hub.example.com --token - < token
+  botyard-agent enroll http://127.0.0.1:8040 --token token.txt --name vm-1 --label site=berlin --slots 2
+  botyard-agent run
+  botyard-agent status --json
+  botyard-agent stop --now        ends the bots too
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    options = _parser().parse_args(arguments)
+    home = home_folder(options.home, current_environment())
+    try:
+        code: int = options.command(home, options)
+    except AgentError as error:
+        print(f"botyard-agent: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_ASKED
+    except PermissionError as error:
+        print(f"botyard-agent: {error.filename}: permission denied", file=sys.stderr)
+        return EXIT_TRY_AGAIN
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="botyard-agent",
+        description="The runner of a robot machine: takes work from a Botyard hub and runs bots.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    enroll = _add(commands, "enroll", "make this machine a runner of a hub, once", _enroll)
+    enroll.add_argument("url", metavar="URL", help="the hub's address, such as https://hub.example.com")
+    enroll.add_argument("--token", required=True, metavar="-|FILE", help="where the enrolment token is: - is stdin")
+    enroll.add_argument("--insecure", action="store_true", help="allow plain http to another machine")
+    enroll.add_argument("--name", default="", help="the runner's name; the host's where not given")
+    enroll.add_argument("--label", action="append", default=[], metavar="K=V", help="what tasks ask for; repeatable")
+    enroll.add_argument("--slots", type=int, default=1, metavar="N", help="bots at once (default 1)")
+    enroll.add_argument("--again", action="store_true", help="make this home another runner; what it held is gone")
+    run = _add(commands, "run", "run the daemon in the foreground", _run)
+    run.add_argument("--slots", type=int, default=None, metavar="N", help="bots at once; enrolment's where not given")
+    run.add_argument("--log-format", choices=["text", "json"], default=None, help="form of the log (default text)")
+    run.add_argument("--log-level", choices=["DEBUG", "INFO", "WARNING", "ERROR"], default=None, help="least level")
+    status = _add(commands, "status", "say whether the daemon runs and is linked, and what it does", _status)
+    status.add_argument("--json", action="store_true", help="print one JSON object")
+    drain = _add(commands, "drain", "take no new work; bots that run are left alone", _drain)
+    drain.add_argument("--off", action="store_true", help="take work again")
+    stop = _add(commands, "stop", "stop the daemon; bots live on under their shims", _stop)
+    stop.add_argument("--now", action="store_true", help="end the bots first, by the kill ladder")
+    return parser
+
+
+def _add(commands: Any, name: str, text: str, command: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    parser.add_argument("--home", default=None, metavar="DIR", help="the runner's folder (BOTYARD_AGENT_HOME)")
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _enroll(path: Path, options: argparse.Namespace) -> int:
+    from agent.daemon.root import agent_version
+    from agent.enrol import Wish, enrol, parse_labels, read_token
+    from agent.errors import SetupError
+    from agent.home import Home
+    from agent.keys import key_fingerprint
+    from agent.ports import SystemDisk
+
+    if not 1 <= options.slots <= 64:
+        raise SetupError("--slots is a number from 1 to 64")
+    wish = Wish(
+        url=options.url,
+        token=read_token(options.token),
+        insecure=options.insecure,
+        name=options.name,
+        labels=parse_labels(options.label),
+        slots=options.slots,
+        again=options.again,
+        version=agent_version(),
+    )
+    home = Home.lock(path, SystemDisk())
+    try:
+        made = enrol(home, wish)
+    finally:
+        home.release()
+    print(f"runner {made.name} ({made.runner_id}) of workspace {made.workspace}")
+    print(f"hub {made.hub_url}, key {key_fingerprint(made.hub_key)}")
+    return EXIT_ASKED
+
+
+def _run(path: Path, options: argparse.Namespace) -> int:
+    from agent import log
+    from agent.daemon.root import run
+    from agent.home import Home
+    from agent.ports import SystemDisk
+
+    given = {"slots": options.slots, "log_format": options.log_format, "log_level": options.log_level}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    settings = load_settings(path, current_environment(), chosen)
+    log.set_up(settings.log_level, settings.log_format)
+    home = Home.lock(path, SystemDisk())
+    try:
+        return asyncio.run(run(home, settings))
+    finally:
+        home.release()
+
+
+def _status(path: Path, options: argparse.Namespace) -> int:
+    from agent.home import read_membership
+    from agent.ports import SystemDisk
+
+    membership = read_membership(path, SystemDisk())
+    try:
+        answer = _ask(path, "status")
+    except AgentError:
+        answer = {"runner": membership.name, "hub": membership.hub_url, "running": False}
+        _show(answer, as_json=options.json)
+        return EXIT_NOT_RUNNING
+    _show({"running": True, **answer}, as_json=options.json)
+    return EXIT_ASKED if answer["linked"] else EXIT_NOT_LINKED
+
+
+def _drain(path: Path, options: argparse.Namespace) -> int:
+    answer = _ask(path, "resume" if options.off else "drain")
+    busy = sum(one["phase"] in {"ordered", "handed_over", "started"} for one in answer["executions"])
+    print("takes work again" if options.off else f"takes no new work; {busy} bots still run")
+    return EXIT_ASKED
+
+
+def _stop(path: Path, options: argparse.Namespace) -> int:
+    _ask(path, "stop-now" if options.now else "stop")
+    print("ending all bots, then stopping" if options.now else "stopping; bots live on")
+    return EXIT_ASKED
+
+
+def _ask(path: Path, word: str) -> dict[str, Any]:
+    from agent.daemon.control import ask
+    from agent.folders import Folders
+
+    return asyncio.run(ask(Folders(home=path).control, word))
+
+
+def _show(answer: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(answer))
+        return
+    state = "not running" if not answer["running"] else "linked" if answer["linked"] else "not linked"
+    print(f"{answer['runner']} at {answer['hub']}: {state}")
+    if answer.get("problem"):
+        print(f"  {answer['problem']}")
+    if answer["running"]:
+        print(f"  {answer['free']} of {answer['slots']} slots free, {answer['prepared']} builds prepared")
+    for one in answer.get("executions", []):
+        print(f"  {one['id']} {one['phase']}")

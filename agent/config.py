@@ -1,0 +1,68 @@
+"""Settings of the daemon: one frozen value, from defaults, ``agent.toml`` of the home, environment, command line.
+
+Each field is one declaration: unit in the name, default, help. The environment's names are ``BOTYARD_AGENT_`` and the
+field's name in capitals; ``BOTYARD_AGENT_HOME`` is the home's.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agent.errors import SetupError
+
+PREFIX = "BOTYARD_AGENT_"
+
+
+class Settings(BaseModel):
+    """What an administrator may choose. Unknown names are refused, so that a typing error is found."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    slots: int | None = Field(default=None, ge=0, le=64, description="bots at once; enrolment's number where not set")
+    log_format: Literal["text", "json"] = Field(default="text", description="how the daemon's own log is written")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="least level logged")
+    index_url: str | None = Field(default=None, description="package index for bots' environments; uv's own if not set")
+    uv: str | None = Field(default=None, description="path of the uv program; found by itself where not set")
+
+
+def load_settings(home: Path, environment: Mapping[str, str], overrides: Mapping[str, Any]) -> Settings:
+    """Read all sources, the later ones winning. Raises SetupError with one sentence that names the wrong setting."""
+    values: dict[str, Any] = {**_from_file(home / "agent.toml"), **_from_environment(environment), **overrides}
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        raise SetupError(f"setting {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
+
+
+def home_folder(argument: str | None, environment: Mapping[str, str]) -> Path:
+    """The home: the argument, ``BOTYARD_AGENT_HOME``, or the platform's folder for a user's state."""
+    chosen = argument or environment.get(PREFIX + "HOME")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_state_path("botyard-agent", appauthor=False))
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SetupError(f"{path} cannot be read: {error}") from None
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    names = {PREFIX + name.upper(): name for name in Settings.model_fields}
+    return {field: environment[name] for name, field in names.items() if environment.get(name)}
+
+
+def current_environment() -> Mapping[str, str]:
+    """This process's environment."""
+    return os.environ

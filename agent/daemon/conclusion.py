@@ -1,0 +1,55 @@
+"""The end of an execution here: an exit that nobody saw, artifacts, the final fact."""
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.execution_events import Concluded, Exited
+from agent.inventory import final_fact, lost_exit
+from agent.process import command_of, kill_leftovers
+from agent.process_cgroup import kill_cgroup, remove_cgroup
+from agent.shim.exit_file import ExitFileError, ExitRecord, read_exit
+
+if TYPE_CHECKING:
+    from agent.daemon.keeper import Keeper
+
+log = logging.getLogger(__name__)
+
+
+async def find_exit(keeper: "Keeper") -> None:
+    """The shim is gone without a finished exit file: end what is left of the tree, then say what is known."""
+    from agent.daemon.watch import report_from_file
+
+    rebooted = keeper.order.boot_id != keeper.house.boot_id
+    survivors = [] if rebooted else await asyncio.to_thread(_end_leftovers, keeper)
+    record = await asyncio.to_thread(_exit_record, keeper)
+    await report_from_file(keeper)
+    exit_ = lost_exit(record, rebooted=rebooted, survivors=survivors, at=keeper.house.clock.now())
+    log.warning("%s: its shim is gone: %s", keeper.execution_id, exit_.how)
+    keeper.post(Exited(exit=exit_))
+
+
+async def conclude(keeper: "Keeper") -> None:
+    """Bring the artifacts to the hub, however long that takes, then make the final fact."""
+    left_out = await keeper.house.collector.collect(keeper)
+    record, length = await asyncio.to_thread(lambda: (_exit_record(keeper), keeper.output.length()))
+    if keeper.order.cgroup:
+        await asyncio.to_thread(remove_cgroup, Path(keeper.order.cgroup))
+    keeper.post(Concluded(final=final_fact(record, length, left_out, keeper.house.clock.now())))
+
+
+def _end_leftovers(keeper: "Keeper") -> list[tuple[int, str]]:
+    if keeper.order.cgroup:
+        kill_cgroup(Path(keeper.order.cgroup))
+    verdict = keeper.house.verdicts.read(keeper.folder)
+    left = kill_leftovers(keeper.execution_id, verdict.boot_ns if verdict else 0)
+    return [(pid, command_of(pid)) for pid in left]
+
+
+def _exit_record(keeper: "Keeper") -> ExitRecord | None:
+    try:
+        return read_exit(keeper.folder, keeper.house.disk)
+    except ExitFileError as error:
+        log.error("%s: %s", keeper.execution_id, error)  # noqa: TRY400
+        return None

@@ -1,0 +1,228 @@
+"""One execution's loop: events are taken one after the other, each one's effects are done before the next is looked at.
+
+So a fact is durable before what follows from it, and nobody needs a lock. What takes long (handing over, watching,
+stopping, collecting) runs beside the loop as a child and comes back as an event.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, assert_never
+
+from agent.daemon import conclusion, watch
+from agent.daemon.house import House
+from agent.execution import ENDED, UNDECIDED, IllegalEventError, LocalExecution, Phase, apply
+from agent.execution_events import (
+    Conclude,
+    Effect,
+    Erase,
+    Event,
+    FindExit,
+    FreeSlot,
+    LinkVoid,
+    Spool,
+    Started,
+    StopShim,
+    Voided,
+    Watch,
+)
+from agent.folders import StoredOrder, write_order
+from agent.inventory import moment_of
+from agent.masking import PatternSet, mask_text
+from agent.output import Follower
+from agent.shim.client import ShimClient
+from agent.shim.verdict import Verdict, VerdictKind
+from agent.spool import SpoolFullError
+from agent.wire.words import VoidReason
+
+log = logging.getLogger(__name__)
+_FULL_DISK_PAUSE_S = 1.0
+
+
+class KeeperEndedError(Exception):
+    """The execution was forgotten before the event was taken."""
+
+
+@dataclass(slots=True, eq=False)
+class Keeper:
+    """Keeps one execution. Everything but `run` may be called from any coroutine of the loop."""
+
+    house: House
+    value: LocalExecution
+    order: StoredOrder
+    masks: PatternSet = field(default_factory=PatternSet)
+    available: int = 0
+    """Bytes of output that are known to be in the segments."""
+    masks_known: bool = False
+    """True once the shim's masks are known here; only then the gateway takes this bot's calls."""
+    client: ShimClient | None = None
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
+    interrupted: bool = False
+    ended_at: float | None = None
+    """`Clock.monotonic` when the tree was empty; the bot's token dies soon after."""
+    stored_artifacts: set[str] = field(default_factory=set)
+    decided: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the verdict is known and spooled."""
+    met: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once its shim was reached, or is known to be gone."""
+    exited: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the exit is spooled."""
+    _events: "asyncio.Queue[tuple[Event, asyncio.Future[LocalExecution] | None]]" = field(default_factory=asyncio.Queue)
+    _children: asyncio.TaskGroup | None = None
+    _early: list[tuple[Coroutine[Any, Any, None], str]] = field(default_factory=list)
+    output: Follower = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.output = Follower(self.folder / "output")
+        self._tell_phase()
+
+    @property
+    def execution_id(self) -> str:
+        """``exe_…``."""
+        return self.value.execution_id
+
+    @property
+    def folder(self) -> Path:
+        """The execution's folder."""
+        return self.house.folders.execution(self.value.execution_id)
+
+    def mask(self, text: str) -> str:
+        """The text without this execution's secrets."""
+        return mask_text(text, self.masks)
+
+    def post(self, event: Event) -> None:
+        """Let the loop take an event."""
+        self._events.put_nowait((event, None))
+
+    async def do(self, event: Event) -> LocalExecution:
+        """As `post`; returns the value when the effects are done. Raises IllegalEventError, KeeperEndedError."""
+        answer: asyncio.Future[LocalExecution] = asyncio.get_running_loop().create_future()
+        self._events.put_nowait((event, answer))
+        return await answer
+
+    def saw(self, verdict: Verdict) -> None:
+        """The verdict was read back; it is durable."""
+        at = moment_of(verdict.wall_ns)
+        if verdict.kind is VerdictKind.STARTED:
+            self.post(Started(at=at, pid=verdict.pid))
+        else:
+            self.post(Voided(at=at, reason=verdict.reason or VoidReason.UNKNOWN, message=verdict.message))
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run something beside the loop, from its beginning on, until it ends or the execution is forgotten."""
+        if self._children is None:
+            self._early.append((work, name))
+        else:
+            self._children.create_task(work, name=f"{name} {self.execution_id}")
+
+    async def run(self) -> None:
+        """Live until the execution is forgotten."""
+        try:
+            async with asyncio.TaskGroup() as children:
+                self._children = children
+                for work, name in self._early:
+                    self.spawn(work, name)
+                self._early.clear()
+                while self.value.phase is not Phase.FORGOTTEN:
+                    await self._step(*await self._events.get())
+                # What still runs beside the loop has nothing left to do.
+                raise KeeperEndedError  # noqa: TRY301 - it ends the group
+        except* KeeperEndedError:
+            pass
+        finally:
+            self._let_go()
+
+    async def _step(self, event: Event, answer: "asyncio.Future[LocalExecution] | None") -> None:
+        try:
+            self.value, effects = apply(self.value, event)
+        except IllegalEventError as error:
+            log.error("%s", error)  # noqa: TRY400 - no traceback is wanted: it names a state, not a place
+            if answer is not None and not answer.done():
+                answer.set_exception(error)
+            return
+        self.house.ledger.put(self.value)
+        for effect in effects:
+            await self._perform(effect)
+        self._tell_phase()
+        if answer is not None and not answer.done():
+            answer.set_result(self.value)
+
+    async def _perform(self, effect: Effect) -> None:
+        match effect:
+            case LinkVoid():
+                await self._link_void(effect)
+            case Spool():
+                await self._spool(effect)
+            case Watch():
+                self.spawn(watch.watch(self), "watch")
+            case StopShim():
+                self.spawn(watch.stop(self, effect.order), "stop")
+            case FindExit():
+                self.spawn(conclusion.find_exit(self), "find exit")
+            case FreeSlot():
+                self._free_slot(effect)
+            case Conclude():
+                self.spawn(conclusion.conclude(self), "conclude")
+            case Erase():
+                await self._erase(effect.outcome)
+            case _:
+                assert_never(effect)
+
+    async def _link_void(self, effect: LinkVoid) -> None:
+        house = self.house
+
+        def link() -> Verdict:
+            house.disk.make_folder(self.folder)
+            if not (self.folder / "order.json").exists():
+                write_order(self.folder, self.order, house.disk)
+            return house.verdicts.link_void(self.folder, effect.reason, effect.message)
+
+        self.saw(await asyncio.to_thread(link))
+
+    async def _spool(self, effect: Spool) -> None:
+        while True:
+            try:
+                await self.house.spool.add(effect.fact)
+                break
+            except SpoolFullError:
+                # Facts are never dropped: the bot goes on, this execution's facts wait for room (R27).
+                log.error("spool is full: %s waits", self.execution_id)  # noqa: TRY400
+                await asyncio.sleep(_FULL_DISK_PAUSE_S)
+        log.info("%s %s", self.execution_id, effect.fact.body.kind)
+        self.house.upstream.fact_spooled(effect.fact)
+
+    def _tell_phase(self) -> None:
+        if self.value.phase not in UNDECIDED:
+            self.decided.set()
+        if self.value.phase in ENDED:
+            self.exited.set()
+            self.met.set()
+
+    def _free_slot(self, effect: FreeSlot) -> None:
+        if effect.tree_empty:
+            self.ended_at = self.house.clock.monotonic()
+        self.house.slots.release(self.value.slot, self.execution_id, tree_empty=effect.tree_empty)
+        self.house.benches.wake()
+        self.house.upstream.slots_changed()
+
+    async def _erase(self, outcome: str) -> None:
+        """Tombstone first: whatever is left of the folder after a crash is removed by the next daemon."""
+        house = self.house
+        stone = house.ledger.bury(self.execution_id, outcome)
+        await house.spool.bury(stone, house.clock.now())
+        house.upstream.forgotten(self.execution_id)
+        house.builds.discard(self.execution_id)
+        await asyncio.to_thread(house.disk.remove_tree, self.folder)
+
+    def _let_go(self) -> None:
+        self.house.keepers.pop(self.execution_id, None)
+        self.output.close()
+        if self.client is not None:
+            self.client.close()
+        while not self._events.empty():
+            _, answer = self._events.get_nowait()
+            if answer is not None and not answer.done():
+                answer.set_exception(KeeperEndedError(self.execution_id))
+                answer.exception()

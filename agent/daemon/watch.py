@@ -1,0 +1,203 @@
+"""A running shim from the daemon's side: its doorbells become events, stops and deadlines reach it (`core.md` §2)."""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from agent.execution import Phase
+from agent.execution_events import Exited, Reaped, Reported, ShimLost, ShimStopped
+from agent.inventory import exit_fact
+from agent.process import kill_tree, same_process
+from agent.result_file import RESULT_MAX_BYTES, read_result
+from agent.shim.client import Doorbell, DoorbellKind, ShimClient, ShimGone, ShimRefused
+from agent.shim.exit_file import ExitFileError, ExitRecord, read_exit
+from agent.shim.verdict import Verdict
+from agent.wire.facts import ReportFact
+from agent.wire.messages import StopOrder
+from agent.wire.task import Ladder
+from agent.wire.words import StopCause
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agent.daemon.keeper import Keeper
+
+log = logging.getLogger(__name__)
+_CONNECT_AGAIN_S = 0.5
+_DISOBEDIENCE_S = 10.0
+"""A shim that has not ended this long after its ladder is killed with its tree (`core.md` D10)."""
+
+
+async def watch(keeper: "Keeper") -> None:
+    """Stay connected to the shim until it has ended; then say what became of its bot."""
+    verdict = await asyncio.to_thread(keeper.house.verdicts.read, keeper.folder)
+    assert verdict is not None
+    while keeper.value.phase is Phase.STARTED:
+        try:
+            client = await ShimClient.connect(keeper.folder, verdict.nonce)
+        except (ShimGone, TimeoutError):
+            if await _is_over(keeper, verdict):
+                return
+            await asyncio.sleep(_CONNECT_AGAIN_S)
+            continue
+        try:
+            await _follow(keeper, client)
+        except (ShimGone, ShimRefused, TimeoutError) as error:
+            log.info("%s: connection to its shim ended: %s", keeper.execution_id, error)
+        finally:
+            keeper.client = None
+            keeper.connected.clear()
+            client.close()
+
+
+async def _is_over(keeper: "Keeper", verdict: Verdict) -> bool:
+    """Nobody listens: settle by the exit file, or say that the shim is lost."""
+    if await _settle_by_file(keeper):
+        return True
+    if verdict.pid and same_process(verdict.pid, verdict.start):
+        return False
+    # It may have ended between the two looks.
+    if not await _settle_by_file(keeper):
+        keeper.post(ShimLost())
+    return True
+
+
+async def _settle_by_file(keeper: "Keeper") -> bool:
+    record = await asyncio.to_thread(_read_exit, keeper.folder, keeper)
+    if record is None or not record.final:
+        return False
+    await _ended(keeper, record)
+    return True
+
+
+def _read_exit(folder: "Path", keeper: "Keeper") -> ExitRecord | None:
+    try:
+        return read_exit(folder, keeper.house.disk)
+    except ExitFileError as error:
+        log.error("%s: %s", keeper.execution_id, error)  # noqa: TRY400
+        return None
+
+
+async def _follow(keeper: "Keeper", client: ShimClient) -> None:
+    # Masks before anything: the gateway answers this bot only once they are known (core.md §2).
+    keeper.masks.add(await client.read_masks())
+    keeper.masks_known = True
+    keeper.client = client
+    keeper.connected.set()
+    keeper.met.set()
+    state = client.state
+    keeper.house.upstream.output_available(keeper.execution_id, state.length)
+    _stopping(keeper, state.cause, state.by)
+    if state.exit is not None:
+        await _rung(
+            keeper, Doorbell(kind=DoorbellKind.ENDED if state.is_final else DoorbellKind.EXITED, exit=state.exit)
+        )
+    async for bell in client.doorbells():
+        await _rung(keeper, bell)
+
+
+async def _rung(keeper: "Keeper", bell: Doorbell) -> None:
+    match bell.kind:
+        case DoorbellKind.OUTPUT:
+            keeper.house.upstream.output_available(keeper.execution_id, bell.length)
+        case DoorbellKind.STOPPING:
+            _stopping(keeper, bell.cause, bell.by)
+        case DoorbellKind.EXITED:
+            keeper.post(Reaped())
+        case DoorbellKind.ENDED if bell.exit is not None:
+            await _ended(keeper, bell.exit)
+        case DoorbellKind.EMPTY:
+            _emptied(keeper)
+        case _:
+            return
+
+
+def _stopping(keeper: "Keeper", cause: StopCause | None, by: str) -> None:
+    if cause is not None and keeper.value.stop is None:
+        keeper.interrupted = True
+        keeper.post(ShimStopped(cause=cause, by=by, at=keeper.house.clock.now()))
+
+
+def _emptied(keeper: "Keeper") -> None:
+    """Survivors that were reported are gone now: their slot can be used again."""
+    slot = keeper.value.slot
+    if slot is not None and keeper.value.phase is not Phase.STARTED:
+        keeper.house.slots.cleared(slot)
+        keeper.ended_at = keeper.ended_at or keeper.house.clock.monotonic()
+        keeper.house.benches.wake()
+
+
+async def _ended(keeper: "Keeper", record: ExitRecord) -> None:
+    keeper.house.upstream.output_available(keeper.execution_id, record.output_bytes)
+    await report_from_file(keeper)
+    keeper.post(Exited(exit=exit_fact(record)))
+
+
+async def report_from_file(keeper: "Keeper") -> None:
+    """The bot's result file, once: a report in it comes before the exit."""
+    report = await asyncio.to_thread(_result, keeper)
+    if report is not None and report != keeper.value.report:
+        keeper.post(Reported(report=report, from_file=True))
+
+
+def _result(keeper: "Keeper") -> ReportFact | None:
+    path = keeper.order.result
+    if path is None:
+        return None
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - the path is text in the order
+            data = file.read(RESULT_MAX_BYTES + 1)
+        if len(data) > RESULT_MAX_BYTES:
+            raise ValueError(f"it is larger than {RESULT_MAX_BYTES} bytes")  # noqa: TRY301 - one place for what is wrong
+        return read_result(data, keeper.house.clock.now(), keeper.mask)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        log.warning("%s: result file not read: %s", keeper.execution_id, error)
+        return None
+
+
+# --- stops -----------------------------------------------------------------------------------------------------------
+
+
+async def stop(keeper: "Keeper", order: StopOrder) -> None:
+    """Tell the shim, again when it is reached again; end shim and tree when the ladder's end passes without effect."""
+    keeper.interrupted = True
+    patience_s = ladder_s(keeper, order.cause) + _DISOBEDIENCE_S
+    try:
+        async with asyncio.timeout(patience_s):
+            while keeper.value.phase is Phase.STARTED and not await _told(keeper, order):  # noqa: ASYNC110
+                await asyncio.sleep(_CONNECT_AGAIN_S)
+            # The ladder is the shim's; here only its end is waited for.
+            await keeper.exited.wait()
+    except TimeoutError:
+        await _end_shim(keeper)
+
+
+def ladder_s(keeper: "Keeper", cause: StopCause) -> float:
+    """Seconds from a stop to the end of its ladder."""
+    ladder = keeper.order.work.limits.ladder if keeper.order.work else Ladder()
+    first = ladder.interrupt_after_s if cause is StopCause.CANCEL else 0.0
+    return first + ladder.terminate_after_s + ladder.kill_after_s + ladder.survivors_after_s
+
+
+async def _told(keeper: "Keeper", order: StopOrder) -> bool:
+    await keeper.connected.wait()
+    client = keeper.client
+    if client is None:
+        return False
+    try:
+        await client.stop(order.cause, by=order.by)
+    except (ShimGone, TimeoutError):
+        return False
+    except ShimRefused as error:
+        log.error("%s: its shim refuses to stop: %s", keeper.execution_id, error)  # noqa: TRY400
+    return True
+
+
+async def _end_shim(keeper: "Keeper") -> None:
+    verdict = await asyncio.to_thread(keeper.house.verdicts.read, keeper.folder)
+    if verdict is None or not verdict.pid or not same_process(verdict.pid, verdict.start):
+        return
+    log.error("%s: its shim does not obey; it is killed with its tree", keeper.execution_id)
+    await asyncio.to_thread(kill_tree, verdict.pid)

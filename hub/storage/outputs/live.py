@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agent.wire.facts import Gap
+from hub.storage.outputs.tally import Totals
 from hub.storage.outputs.view import ChunkEntry, Piece, Source
 
 
@@ -23,7 +24,11 @@ class LiveOutput:
     safe: int = 0
     cut: int = 0
     ended: bool = False
+    closed: bool = False
+    """No byte is taken any more."""
     sealed: bool = False
+    totals: Totals | None = None
+    """Known once somebody asked for the end."""
     gaps: list[Gap] = field(default_factory=list)
     pieces: deque[tuple[Piece, int]] = field(default_factory=deque)
     """Each with the number of newlines before it."""
@@ -42,8 +47,9 @@ class LiveOutput:
         self.gaps.append(gap)
         return True
 
-    def advance(self, safe: int, cut: int) -> None:
-        """Take note of what the writer made durable, and let go of what the segment holds."""
+    def advance(self, safe: int, cut: int, *, sealed: bool) -> None:
+        """Take note of what the writer made durable, and let go of what segment or sealed file holds."""
+        self.sealed = self.sealed or sealed
         self.safe = max(self.safe, safe)
         self.cut = max(self.cut, cut)
         while self.pieces and self.pieces[0][0].end <= self.cut:

@@ -100,7 +100,7 @@ class Outputs:
             skip = max(0, live.length - offset)
             data = chunk.data[skip:]
             offset += len(chunk.data)
-            if data and not live.sealed:
+            if data and not live.closed:
                 grew = True
                 self._take(live, Piece(start=live.length, time_ms=chunk.time_ms, stream=int(chunk.stream), data=data))
         if grew:
@@ -110,7 +110,7 @@ class Outputs:
     def gap(self, workspace_id: str, execution_id: str, gap: Gap) -> None:
         """Store a gap with the output; the same gap twice is one."""
         live = self._open(workspace_id, execution_id)
-        if live.sealed or not live.add_gap(gap):
+        if live.closed or not live.add_gap(gap):
             return
         data = gap.model_dump_json().encode()
         self._writer.put(self._record(live, RecordKind.GAP, live.length, 0, 0, data))
@@ -122,18 +122,18 @@ class Outputs:
         return Position(have=live.length, safe=live.safe)
 
     async def finish(self, workspace_id: str, execution_id: str) -> Finished:
-        """Seal an output that is complete or will not go on; asking again gives the same answer."""
+        """Count an output that is complete or will not go on; asking again gives the same answer.
+
+        All of it is durable on return; it is sealed soon after. From the call on no byte is taken any more.
+        """
         live = self._open(workspace_id, execution_id)
-        key = (workspace_id, execution_id)
-        if not live.sealed:
-            totals = await asyncio.wrap_future(self._writer.seal(key))
-            _LOG.debug("sealed output of %s: %d bytes", execution_id, totals.length)
-            live.sealed = live.ended = True
-            live.pieces.clear()
+        live.closed = True
+        if live.totals is None:
+            live.totals = await asyncio.wrap_future(self._writer.finish((workspace_id, execution_id)))
+            live.ended = True
             live.wake()
-        source = await asyncio.to_thread(SealedOutput, self._sealed_path(key))
-        page = await asyncio.to_thread(view.read_lines, source, source.newlines, -1, 1)
-        return Finished(bytes=source.length, lines=page.total, sha256=source.sha256, gaps=tuple(source.gaps))
+        totals = live.totals
+        return Finished(bytes=totals.length, lines=totals.lines, sha256=totals.sha256, gaps=tuple(live.gaps))
 
     def end(self, workspace_id: str, execution_id: str) -> None:
         """Tell followers that nothing more will come (for now: late bytes are still stored)."""
@@ -238,17 +238,15 @@ class Outputs:
         if (folder / SEALED_NAME).exists():
             sealed = SealedOutput(folder / SEALED_NAME)
             live.length = live.safe = live.cut = sealed.length
-            live.newlines = sealed.newlines
+            live.newlines = sealed.totals.newlines
+            live.totals = sealed.totals
             live.gaps = list(sealed.gaps)
-            live.sealed = live.ended = True
+            live.sealed = live.closed = live.ended = True
         elif (folder / "data").exists():
             live.length, live.newlines = measure(folder)
             live.safe = live.cut = live.length
             live.gaps = read_gaps(folder)
         return live
-
-    def _sealed_path(self, key: tuple[str, str]) -> Path:
-        return self._writer.folder_of(key) / SEALED_NAME
 
     async def _read(self, live: LiveOutput, question: Callable[[Source], T]) -> T:
         """Ask a question of the whole output in a thread; once more where it was sealed meanwhile."""
@@ -276,6 +274,6 @@ class Outputs:
             if live is None:
                 continue
             self._unsafe -= max(0, step.safe - live.safe)
-            live.advance(step.safe, step.cut)
+            live.advance(step.safe, step.cut, sealed=step.sealed)
             for listener in self._listeners:
                 listener(live.execution_id, self._have(live), live.safe)

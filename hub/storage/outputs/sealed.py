@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.wire.facts import Gap
+from hub.storage.outputs.tally import Totals
 from hub.storage.outputs.view import ChunkEntry, Source
 
 if sys.version_info >= (3, 14):
@@ -34,7 +35,7 @@ class _Frame:
     size: int
 
 
-def seal(source: Source, newlines: int, sha256: str, gaps: Sequence[Gap]) -> Iterator[bytes]:
+def seal(source: Source, totals: Totals, gaps: Sequence[Gap]) -> Iterator[bytes]:
     """The sealed form of an output, in parts to be written one after another."""
     frames: list[_Frame] = []
     position = 0
@@ -47,8 +48,9 @@ def seal(source: Source, newlines: int, sha256: str, gaps: Sequence[Gap]) -> Ite
         json.dumps(
             {
                 "length": source.length,
-                "newlines": newlines,
-                "sha256": sha256,
+                "newlines": totals.newlines,
+                "lines": totals.lines,
+                "sha256": totals.sha256,
                 "frames": [(frame.offset, frame.position, frame.size) for frame in frames],
                 "chunks": [tuple(source.chunks[i]) for i in range(len(source.chunks))],
                 "gaps": [gap.model_dump(mode="json") for gap in gaps],
@@ -78,8 +80,9 @@ class SealedOutput:
         self._path = path
         index = _read_index(path)
         self.length: int = index["length"]
-        self.newlines: int = index["newlines"]
-        self.sha256: str = index["sha256"]
+        self.totals = Totals(
+            length=self.length, newlines=index["newlines"], lines=index["lines"], sha256=index["sha256"]
+        )
         self.chunks: Sequence[ChunkEntry] = [ChunkEntry(*entry) for entry in index["chunks"]]
         self.gaps = [Gap.model_validate(gap) for gap in index["gaps"]]
         self._frames = [_Frame(offset=o, position=p, size=s) for o, p, s in index["frames"]]

@@ -6,21 +6,21 @@ disk is waited out: nothing is acknowledged meanwhile and the runners keep their
 """
 
 import errno
-import hashlib
 import logging
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from agent.ports.files import Disk
 from hub.storage.outputs.journal import Journal
 from hub.storage.outputs.records import Record, RecordKind
 from hub.storage.outputs.sealed import seal
 from hub.storage.outputs.segment import Segment, SegmentReader, read_gaps
+from hub.storage.outputs.tally import Tally, Totals, tally_of
 
 _LOG = logging.getLogger(__name__)
 _CUT_BYTES = 4 * 1024 * 1024
@@ -33,37 +33,27 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What became durable of one output."""
+    """What became durable of one output, and how much of it stands in its segment."""
 
     key: Key
     safe: int
     cut: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
-    """A whole output, counted and hashed from what is stored."""
-
-    length: int
-    newlines: int
-    sha256: str
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Seal:
+class _Count:
     key: Key
     done: "Future[Totals]"
 
 
 @dataclass(slots=True, kw_only=True)
 class _Pending:
-    """Records of one output that are in the journal and not yet in its segment."""
+    """Records of one output that are in the journal and not yet in its segment; the tally of all that is durable."""
 
+    tally: Tally
     records: list[Record] = field(default_factory=list)
     size: int = 0
-    safe: int = 0
-    digest: Any = None
-    hashed: int = 0
 
 
 class Writer:
@@ -83,7 +73,8 @@ class Writer:
         self._on_fatal = on_fatal
         self._journal = Journal(folder / "journal", disk)
         self._pending: dict[Key, _Pending] = {}
-        self._inbox: queue.SimpleQueue[Record | _Seal | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Record | _Count | None] = queue.SimpleQueue()
+        self._to_seal: deque[Key] = deque()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="outputs", daemon=True)
 
@@ -103,10 +94,10 @@ class Writer:
         """Queue a record; its durability is told by `on_progress`."""
         self._inbox.put(record)
 
-    def seal(self, key: Key) -> "Future[Totals]":
-        """Everything queued before is made durable, counted, hashed and sealed into one file."""
+    def finish(self, key: Key) -> "Future[Totals]":
+        """Count and hash all that was queued before, once it is durable; the seal follows when there is time."""
         done: Future[Totals] = Future()
-        self._inbox.put(_Seal(key, done))
+        self._inbox.put(_Count(key, done))
         return done
 
     def close(self) -> None:
@@ -129,30 +120,35 @@ class Writer:
             self._on_fatal(error)
 
     def _turn(self) -> bool:
-        group, seals, going = self._take_group()
+        if self._to_seal and self._inbox.empty():
+            self._seal(self._to_seal.popleft())
+            return True
+        group, count, going = self._take_group()
         if group:
             self._append(group)
             progress = [self._advance(key) for key in dict.fromkeys((r.workspace_id, r.execution_id) for r in group)]
             if self._journal.rotate_if_full():
                 progress += self._cut_all()
             self._on_progress(progress)
-        for order in seals:
-            self._fulfil(order)
+        if count is not None:
+            count.done.set_result(self._pending_of(count.key).tally.totals())
+            self._to_seal.append(count.key)
         return going
 
-    def _take_group(self) -> tuple[list[Record], list[_Seal], bool]:
+    def _take_group(self) -> tuple[list[Record], _Count | None, bool]:
+        """What has arrived, up to a count, which must see all before it; false at the end."""
         group: list[Record] = []
         size = 0
         item = self._inbox.get()
         while item is not None:
-            if isinstance(item, _Seal):
-                return group, [item], True
+            if isinstance(item, _Count):
+                return group, item, True
             group.append(item)
             size += len(item.data)
             if size >= _GROUP_BYTES or self._inbox.empty():
-                return group, [], True
+                return group, None, True
             item = self._inbox.get()
-        return group, [], False
+        return group, None, False
 
     def _append(self, group: list[Record]) -> None:
         while True:
@@ -168,19 +164,23 @@ class Writer:
             self._collect(record)
 
     def _collect(self, record: Record) -> None:
-        key = (record.workspace_id, record.execution_id)
-        pending = self._pending.get(key)
-        if pending is None:
-            pending = self._pending[key] = _Pending()
+        pending = self._pending_of((record.workspace_id, record.execution_id))
         pending.records.append(record)
         pending.size += len(record.data)
-        pending.safe = max(pending.safe, record.end)
+        if record.kind is RecordKind.DATA and record.start == pending.tally.length:
+            pending.tally.add(record.data)
+
+    def _pending_of(self, key: Key) -> _Pending:
+        pending = self._pending.get(key)
+        if pending is None:
+            pending = self._pending[key] = _Pending(tally=tally_of(self.folder_of(key) / "data"))
+        return pending
 
     def _advance(self, key: Key) -> Progress:
         pending = self._pending[key]
         if pending.size >= _CUT_BYTES:
             return self._cut(key)
-        return Progress(key=key, safe=pending.safe, cut=0)
+        return Progress(key=key, safe=pending.tally.length, cut=0)
 
     def _cut_all(self) -> list[Progress]:
         progress = [self._cut(key) for key, pending in list(self._pending.items()) if pending.records]
@@ -189,21 +189,20 @@ class Writer:
 
     def _cut(self, key: Key) -> Progress:
         """Move an output's records into its segment; what the segment has already (a replay) is skipped."""
-        pending = self._pending[key]
+        pending = self._pending_of(key)
         folder = self.folder_of(key)
+        safe = pending.tally.length
         if (folder / SEALED_NAME).exists():
             del self._pending[key]
-            return Progress(key=key, safe=pending.safe, cut=0)
+            return Progress(key=key, safe=safe, cut=0)
         segment = Segment(folder, self._disk)
         known = {gap.model_dump_json() for gap in read_gaps(folder)}
-        fresh = [r for r in pending.records if self._is_fresh(r, segment.length, known)]
-        segment.append(fresh)
-        self._hash(pending, fresh)
+        segment.append([r for r in pending.records if self._is_fresh(r, segment.length, known)])
         cut = segment.length
         segment.close()
         pending.records.clear()
         pending.size = 0
-        return Progress(key=key, safe=max(pending.safe, cut), cut=cut)
+        return Progress(key=key, safe=safe, cut=cut)
 
     @staticmethod
     def _is_fresh(record: Record, length: int, known_gaps: set[str]) -> bool:
@@ -211,47 +210,22 @@ class Writer:
             return record.data.decode() not in known_gaps
         return record.start >= length
 
-    @staticmethod
-    def _hash(pending: _Pending, records: list[Record]) -> None:
-        """Hash on the way while it has been hashed from the first byte; else `_totals` reads it all again."""
-        for record in records:
-            if record.kind is RecordKind.GAP:
-                continue
-            if record.start == 0:
-                pending.digest = hashlib.sha256()
-                pending.hashed = 0
-            if pending.digest is not None and pending.hashed == record.start:
-                pending.digest.update(record.data)
-                pending.hashed = record.end
-
-    def _fulfil(self, order: _Seal) -> None:
+    def _seal(self, key: Key) -> None:
+        """Turn a segment into a sealed file. No room for that: the segment is as good, only larger."""
+        folder = self.folder_of(key)
+        if (folder / SEALED_NAME).exists():
+            return
+        progress = self._cut(key)
+        totals = self._pending_of(key).tally.totals()
         try:
-            order.done.set_result(self._seal(order.key))
+            self._write_sealed(folder, seal(SegmentReader(folder), totals, read_gaps(folder)))
         except OSError as error:
             if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
                 raise
-            order.done.set_exception(error)
-
-    def _seal(self, key: Key) -> Totals:
-        folder = self.folder_of(key)
-        pending = self._pending.setdefault(key, _Pending())
-        progress = self._cut(key)
-        reader = SegmentReader(folder)
-        totals = self._totals(folder, reader, pending)
-        self._write_sealed(folder, seal(reader, totals.newlines, totals.sha256, read_gaps(folder)))
-        self._pending.pop(key, None)
-        self._on_progress([progress])
-        return totals
-
-    @staticmethod
-    def _totals(folder: Path, reader: SegmentReader, pending: _Pending) -> Totals:
-        digest = pending.digest
-        if digest is None or pending.hashed != reader.length:
-            digest = hashlib.sha256()
-            for part in _parts(folder / "data"):
-                digest.update(part)
-        newlines = sum(part.count(b"\n") for part in _parts(folder / "data"))
-        return Totals(length=reader.length, newlines=newlines, sha256=digest.hexdigest())
+            self._on_progress([progress])
+            return
+        del self._pending[key]
+        self._on_progress([Progress(key=key, safe=progress.safe, cut=progress.cut, sealed=True)])
 
     def _write_sealed(self, folder: Path, parts: Iterator[bytes]) -> None:
         draft = folder / "sealed.tmp"
@@ -265,9 +239,3 @@ class Writer:
         self._disk.sync_folder(folder)
         for name in ("data", "index", "gaps"):
             (folder / name).unlink(missing_ok=True)
-
-
-def _parts(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while part := file.read(1024 * 1024):
-            yield part

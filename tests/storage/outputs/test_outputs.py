@@ -89,7 +89,7 @@ async def test_a_torn_journal_gives_back_every_whole_record(outputs: Outputs, tm
         shutil.rmtree(copy)
 
 
-async def test_lines_by_number_are_the_same_in_memory_segment_and_seal(outputs: Outputs) -> None:
+async def test_lines_by_number_are_the_same_in_memory_segment_and_seal(outputs: Outputs, tmp_path: Path) -> None:
     """libraries.md: absolute line numbers, from the end too; any chunking, any place where the bytes stand."""
     rng = random.Random(4711)
     text = b"".join(b"line %d %s\n" % (n, b"x" * rng.randrange(80)) for n in range(9000)) + b"unfinished"
@@ -114,8 +114,22 @@ async def test_lines_by_number_are_the_same_in_memory_segment_and_seal(outputs: 
     assert (finished.bytes, finished.lines) == (len(text), len(lines))
     assert finished.sha256 == hashlib.sha256(text).hexdigest()
     assert finished == await outputs.finish(WORKSPACE, BOT)
+    await eventually((tmp_path / "outputs" / WORKSPACE / BOT / "sealed").exists)
     await check()
-    assert text[1000:300_000] == await outputs.read_bytes(WORKSPACE, BOT, 1000, 299_000)
+    await outputs.close()
+    after = await reopened(tmp_path)
+    assert finished == await after.finish(WORKSPACE, BOT)
+    assert text[1000:300_000] == await after.read_bytes(WORKSPACE, BOT, 1000, 299_000)
+    await after.close()
+
+
+async def test_a_finished_output_takes_no_more_bytes(outputs: Outputs) -> None:
+    """P3: nothing follows `final`: what was counted and hashed is what stays, whoever still sends."""
+    outputs.receive(WORKSPACE, frame(0, b"all of it\n"))
+    finished = await outputs.finish(WORKSPACE, BOT)
+    assert outputs.receive(WORKSPACE, frame(10, b"more")).have == 10
+    assert finished == await outputs.finish(WORKSPACE, BOT)
+    assert b"all of it\n" == await outputs.read_bytes(WORKSPACE, BOT, 0, 100)
 
 
 async def test_a_follower_sees_every_byte_once_and_then_the_end(outputs: Outputs) -> None:

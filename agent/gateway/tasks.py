@@ -102,17 +102,11 @@ def _overlaid(seen: dict[str, Any], bot: BotExecution) -> dict[str, Any]:
 async def _seen_by_hub(request: web.Request, bot: BotExecution) -> dict[str, Any] | None:
     """The hub's task object; None where it cannot be had soon: bots ask once an item and must not wait."""
     desk = request.app[DESK]
-    if desk.host.forward() is None:
-        return None
     call = Call(method="GET", target=request.raw_path, headers={EXECUTION_HEADER: bot.execution_id})
-    try:
-        answer = await desk.upstream.ask(call, desk.settings.look_s)
-    except Refused:
-        return None
-    if answer.rest is not None:
-        answer.rest.close()
-        return None
-    if answer.status != 200:
+    answer = await desk.upstream.glance(call, desk.settings.look_s)
+    if answer is None or answer.status != 200 or answer.rest is not None:
+        if answer is not None and answer.rest is not None:
+            answer.rest.close()
         return None
     try:
         seen = json.loads(answer.beginning)

@@ -88,6 +88,17 @@ class Upstream:
         except TimeoutError:
             raise Refused(503, NO_ANSWER) from None
 
+    async def glance(self, call: Call, within_s: float) -> Answer | None:
+        """Send a pure read once; None unless it is answered in time. Never waits for a session."""
+        forward = self._host.forward()
+        if forward is None:
+            return None
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._attempt(call, forward)
+        except TimeoutError:
+            return None
+
     async def _until_answered(self, call: Call) -> Answer:
         dead_epoch = 0
         pause_s = _FIRST_PAUSE_S

@@ -1,0 +1,65 @@
+"""The one table of what is measured: name, unit, aim, and what it means."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One row; ``aim`` is an upper bound unless ``more_is_better``."""
+
+    name: str
+    unit: str
+    about: str
+    aim: float | None = None
+    more_is_better: bool = False
+
+
+FIGURES = (
+    Figure(name="fork_exec_ms", unit="ms", about="the machine: fork and exec of /bin/true"),
+    Figure(name="fdatasync_ms", unit="ms", about="the machine: append 4 KiB and fdatasync"),
+    Figure(name="hub_start_s", unit="s", about="hub: process start to ready", aim=1.5),
+    Figure(name="dispatch_p50_ms", unit="ms", about="submit to the bot's first act (shell bot)", aim=6),
+    Figure(name="dispatch_p99_ms", unit="ms", about="the same, 99th percentile", aim=15),
+    Figure(name="final_p50_ms", unit="ms", about="submit to final status known to a follower", aim=10),
+    Figure(name="executions_per_s", unit="1/s", about="one runner, 4 slots", aim=200, more_is_better=True),
+    Figure(name="live_p50_ms", unit="ms", about="a bot's print to its subscriber", aim=30),
+    Figure(name="live_p99_ms", unit="ms", about="the same, 99th percentile", aim=100),
+    Figure(
+        name="lines_per_s",
+        unit="1/s",
+        about="short lines in 64 KiB blocks, until settled",
+        aim=600_000,
+        more_is_better=True,
+    ),
+    Figure(name="hub_rss_mb", unit="MB", about="hub after all of it", aim=110),
+    Figure(name="agent_rss_mb", unit="MB", about="daemon after all of it", aim=75),
+    Figure(name="idle_cpu_s", unit="s", about="CPU of all our processes over 30 idle seconds", aim=0.3),
+)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which this share of all lies (nearest rank)."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle value."""
+    return statistics.median(values)
+
+
+def table(measured: dict[str, float]) -> str:
+    """A table for people: figure, value, aim, and whether it is reached."""
+    rows = []
+    for figure in FIGURES:
+        value = measured.get(figure.name)
+        if value is None:
+            continue
+        aim = "" if figure.aim is None else f"{'>=' if figure.more_is_better else '<='} {figure.aim:g}"
+        reached = figure.aim is None or (value >= figure.aim if figure.more_is_better else value <= figure.aim)
+        rows.append(
+            f"{figure.name:<18} {value:>12.2f} {figure.unit:<4} {aim:>11} {'' if reached else '!'} {figure.about}"
+        )
+    return "\n".join(rows)

@@ -1,0 +1,166 @@
+"""The measurements that need a hub and a runner. Times are the wall clock of this one machine, in seconds."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import psutil
+
+from tests.bench.figures import median, percentile
+from tests.support.rig import Rig
+
+MARK = """#!/bin/bash
+printf '%s' "$EPOCHREALTIME" > "$BOTYARD_PARAM_MARK"
+"""
+TALKER = """
+import os, time
+for number in range(int(os.environ["BOTYARD_PARAM_COUNT"])):
+    os.write(1, b"%d %.6f\\n" % (number, time.time()))
+    time.sleep(0.01)
+"""
+FLOOD = """
+import os
+block = b"a short line of output\\n" * 2849
+left = int(os.environ["BOTYARD_PARAM_LINES"])
+while left > 0:
+    os.write(1, block[: min(left, 2849) * 23])
+    left -= 2849
+"""
+_WARM_UP = 10
+
+
+def now() -> float:
+    """Wall clock, seconds."""
+    return time.time()
+
+
+class Bench:
+    """One HTTP client beside a rig, with the bots that are measured."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+        self._http: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        headers = {"Authorization": f"Bearer {self._rig.env['BOTYARD_TOKEN']}"}
+        self._http = aiohttp.ClientSession(self._rig.url, headers=headers, timeout=aiohttp.ClientTimeout(total=300))
+        await self._rig.deploy("mark", {"run.sh": MARK})
+        await self._rig.deploy("talker", {"main.py": TALKER})
+        await self._rig.deploy("flood", {"main.py": FLOOD})
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.close()
+
+    @property
+    def _client(self) -> aiohttp.ClientSession:
+        assert self._http is not None
+        return self._http
+
+    async def _submit(self, automation: str, **parameters: str) -> str:
+        body = {"automation": automation, "parameters": parameters}
+        async with self._client.post("/api/v1/tasks", json=body) as answer:
+            task = await answer.json()
+            assert answer.status == 201, task
+            return str(task["id"])
+
+    async def _events(self, task_id: str) -> AsyncIterator[tuple[str, Any, float]]:
+        """The server-sent events of a task, each with the time of its receipt."""
+        async with self._client.get(f"/api/v1/tasks/{task_id}/output?follow=true") as answer:
+            name = ""
+            async for raw in answer.content:
+                line = raw.decode().rstrip("\r\n")
+                if line.startswith("event:"):
+                    name = line[6:].strip()
+                elif line.startswith("data:"):
+                    yield name, json.loads(line[5:]), now()
+                    if name == "end":
+                        return
+
+    async def _end(self, task_id: str) -> tuple[Any, float]:
+        async for name, data, at in self._events(task_id):
+            if name == "end":
+                assert data["outcome"] == "succeeded", data
+                return data, at
+        raise AssertionError(f"{task_id} never ended")
+
+    async def dispatch(self, rounds: int) -> dict[str, float]:
+        """Submit to first act, submit to final status; one task at a time."""
+        mark = Path(self._rig.folder / "mark")
+        acts, finals = [], []
+        for number in range(_WARM_UP + rounds):
+            begin = now()
+            task_id = await self._submit("mark", mark=str(mark))
+            _, ended = await self._end(task_id)
+            if number >= _WARM_UP:
+                acts.append((float(mark.read_text()) - begin) * 1000)
+                finals.append((ended - begin) * 1000)
+        return {
+            "dispatch_p50_ms": median(acts),
+            "dispatch_p99_ms": percentile(acts, 0.99),
+            "final_p50_ms": median(finals),
+        }
+
+    async def throughput(self, tasks: int) -> dict[str, float]:
+        """Tasks submitted at once, until the last has settled."""
+        mark = str(self._rig.folder / "mark")
+        begin = now()
+        ids: list[str] = []
+        for first in range(0, tasks, 50):
+            batch = (self._submit("mark", mark=mark) for _ in range(min(50, tasks - first)))
+            ids += await asyncio.gather(*batch)
+        while True:
+            async with self._client.get("/api/v1/tasks?limit=100&state=queued") as answer:
+                queued = (await answer.json())["items"]
+            async with self._client.get("/api/v1/tasks?limit=100&state=running") as answer:
+                running = (await answer.json())["items"]
+            if not queued and not running:
+                return {"executions_per_s": tasks / (now() - begin)}
+            await asyncio.sleep(0.02)
+
+    async def live(self, lines: int) -> dict[str, float]:
+        """A line every 10 ms that carries its own time of printing."""
+        task_id = await self._submit("talker", count=str(lines))
+        taken, rest = [], ""
+        async for name, data, at in self._events(task_id):
+            if name == "output":
+                rest += data["text"]
+                *whole, rest = rest.split("\n")
+                taken += [(at - float(line.split()[1])) * 1000 for line in whole]
+        late = taken[_WARM_UP:]
+        return {"live_p50_ms": median(late), "live_p99_ms": percentile(late, 0.99)}
+
+    async def lines(self, lines: int) -> dict[str, float]:
+        """Lines until the task has settled with its whole output, the bot's own start included."""
+        begin = now()
+        task, ended = await self._end(await self._submit("flood", lines=str(lines)))
+        assert task["output"]["complete"], task["output"]
+        return {"lines_per_s": lines / (ended - begin)}
+
+    async def idle(self, seconds: float) -> dict[str, float]:
+        """CPU of hub, daemon and all below it, scaled to 30 s."""
+        await asyncio.sleep(2)
+        before = self._cpu()
+        await asyncio.sleep(seconds)
+        return {"idle_cpu_s": (self._cpu() - before) * 30 / seconds}
+
+    def memory(self) -> dict[str, float]:
+        """Resident memory in MB."""
+        agent = self._rig.runners["bench"].pid
+        return {"hub_rss_mb": _rss(self._rig.hub.pid), "agent_rss_mb": _rss(agent)}
+
+    def _cpu(self) -> float:
+        roots = [psutil.Process(self._rig.hub.pid), psutil.Process(self._rig.runners["bench"].pid)]
+        everybody = [*roots, *(child for root in roots for child in root.children(recursive=True))]
+        return sum(sum(one.cpu_times()[:2]) for one in everybody)
+
+
+def _rss(pid: int) -> float:
+    return float(psutil.Process(pid).memory_info().rss) / 1e6

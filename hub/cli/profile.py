@@ -63,3 +63,11 @@ def _stored() -> dict[str, str]:
     except ValueError:
         raise Failure(f"{profile_file()} is damaged. Say botyard login URL again.", Exit.USAGE) from None
     return {key: str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+
+
+def offer_profile(profile: Profile) -> str:
+    """Make a hub of this machine the profile, unless there is another one; says what was done."""
+    stored = _stored()
+    if stored and stored.get("url") != profile.url:
+        return f"your profile stays with {stored.get('url')}; for this hub: export BOTYARD_URL={profile.url}"
+    return f"profile: {save_profile(profile)}"

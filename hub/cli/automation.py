@@ -1,0 +1,169 @@
+"""`botyard automation`: what can be asked for."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from hub.cli import show
+from hub.cli.client import segment
+from hub.cli.connected import connected
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Define what can be asked for.")
+
+Label = Annotated[str, typer.Argument(help="Label of the automation.")]
+Bot = Annotated[str | None, typer.Option(help="Name of the bot that it runs.")]
+Name = Annotated[str | None, typer.Option(help="Name for people.")]
+Description = Annotated[str | None, typer.Option(help="What it does.")]
+Parameter = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-p",
+        "--parameter",
+        help="name, name=default, name:type, or name!:type (required) and name?:type (secret); types: text, integer, "
+        "number, boolean, json. Given once, it replaces all.",
+    ),
+]
+Needs = Annotated[list[str] | None, typer.Option("--need", help="name=value: a label that a runner must have.")]
+Priority = Annotated[int | None, typer.Option(min=0, max=10, help="0 to 10, 10 first.")]
+Report = Annotated[str | None, typer.Option(help="required, optional or default: is exit 0 without a report fine?")]
+OnDisconnect = Annotated[str | None, typer.Option(help="keep or stop the bot when its runner's link is gone for long.")]
+LostAfter = Annotated[int | None, typer.Option(min=120, help="Seconds until a stopped link counts as lost.")]
+RunLimit = Annotated[int | None, typer.Option(min=1, help="Seconds that a bot may run.")]
+Attempts = Annotated[int | None, typer.Option(min=1, max=20, help="Executions in all, when they fail.")]
+
+
+@app.command("list", epilog="Example: botyard automation list")
+def list_(json_: show.Json = False) -> None:
+    """List automations."""
+    found = list(connected().all("/automations", {"limit": 200}))
+    if json_:
+        show.as_json({"items": found})
+        return
+    show.table(
+        ("automation", "bot", "state", "priority", "needs", "parameters"),
+        (
+            (
+                one["label"],
+                one["bot"] + ("" if one["released_build"] else " (no release)"),
+                one["state"],
+                one["priority"],
+                show.labels(one["needs"]),
+                " ".join(parameter["name"] for parameter in one["parameters"]) or "any",
+            )
+            for one in found
+        ),
+    )
+
+
+@app.command("show", epilog="Example: botyard automation show invoices")
+def show_(label: Label, json_: show.Json = False) -> None:
+    """Show an automation."""
+    found = connected().get(f"/automations/{segment(label)}")
+    if json_:
+        show.as_json(found)
+        return
+    shown = {**found, "needs": show.labels(found["needs"]), "parameters": None, "retry": found["retry"]["attempts"]}
+    show.members(shown)
+    for one in found["parameters"]:
+        words = [one["type"], "required" if one["required"] else "", "secret" if one["secret"] else ""]
+        default = f"= {json.dumps(one['default'])}" if one["default"] is not None else ""
+        typer.echo(f"  {one['name']}: {' '.join(word for word in [*words, default] if word)}")
+
+
+@app.command(epilog="Example: botyard automation create invoices --bot invoices -p 'month!' --need os=linux")
+def create(
+    label: Label,
+    bot: Annotated[str, typer.Option(help="Name of the bot that it runs.")],
+    name: Name = None,
+    description: Description = None,
+    parameter: Parameter = None,
+    need: Needs = None,
+    priority: Priority = None,
+    report: Report = None,
+    on_disconnect: OnDisconnect = None,
+    lost_after: LostAfter = None,
+    run_limit: RunLimit = None,
+    attempts: Attempts = None,
+    json_: show.Json = False,
+) -> None:
+    """Define an automation of a deployed bot."""
+    said = _said(name, description, parameter, need, priority, report, on_disconnect, lost_after, run_limit, attempts)
+    _made(connected().post("/automations", {"label": label, "bot": bot, **said}), json_)
+
+
+@app.command(epilog="Example: botyard automation edit invoices --priority 9 --pause")
+def edit(
+    label: Label,
+    bot: Bot = None,
+    name: Name = None,
+    description: Description = None,
+    parameter: Parameter = None,
+    need: Needs = None,
+    priority: Priority = None,
+    report: Report = None,
+    on_disconnect: OnDisconnect = None,
+    lost_after: LostAfter = None,
+    run_limit: RunLimit = None,
+    attempts: Attempts = None,
+    pause: Annotated[
+        bool | None, typer.Option("--pause/--unpause", help="Take no new tasks, or take them again.")
+    ] = None,
+    json_: show.Json = False,
+) -> None:
+    """Change what is named; all else stays."""
+    said = _said(name, description, parameter, need, priority, report, on_disconnect, lost_after, run_limit, attempts)
+    state = None if pause is None else ("paused" if pause else "active")
+    changes = {key: value for key, value in {**said, "bot": bot, "state": state}.items() if value is not None}
+    _made(connected().patch(f"/automations/{segment(label)}", changes), json_)
+
+
+def _said(
+    name: str | None,
+    description: str | None,
+    parameter: list[str] | None,
+    need: list[str] | None,
+    priority: int | None,
+    report: str | None,
+    on_disconnect: str | None,
+    lost_after: int | None,
+    run_limit: int | None,
+    attempts: int | None,
+) -> dict[str, Any]:
+    """The members that were named."""
+    said = {
+        "name": name,
+        "description": description,
+        "parameters": [_parameter(one) for one in parameter] if parameter else None,
+        "needs": show.read_labels(need, "--need") if need else None,
+        "priority": priority,
+        "report": report,
+        "on_disconnect": on_disconnect,
+        "lost_after_s": lost_after,
+        "run_limit_s": run_limit,
+        "retry": {"attempts": attempts} if attempts else None,
+    }
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def _parameter(text: str) -> dict[str, Any]:
+    """``name``, ``name=default``, ``name!:type``, ``name?:type`` as the API has it."""
+    head, equals, default = text.partition("=")
+    name, _, kind = head.partition(":")
+    kind = kind or "text"
+    made: dict[str, Any] = {"name": name.rstrip("!?"), "type": kind}
+    made["required"] = name.endswith("!")
+    made["secret"] = name.endswith("?")
+    if equals:
+        try:
+            made["default"] = default if kind == "text" else json.loads(default)
+        except ValueError:
+            raise typer.BadParameter(f"{default!r} is no {kind}", param_hint="-p") from None
+    return made
+
+
+def _made(found: dict[str, Any], json_: bool) -> None:
+    if json_:
+        show.as_json(found)
+        return
+    typer.echo(f"{found['label']}: bot {found['bot']}, priority {found['priority']}, {found['state']}")

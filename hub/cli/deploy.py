@@ -1,0 +1,66 @@
+"""`botyard deploy`: a folder, an archive or a file becomes a build, released and prepared."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hub.cli import show
+from hub.cli.connected import connected
+from hub.cli.deploying import Deploying, Teller
+from hub.cli.failing import Exit, Failure
+
+app = typer.Typer(add_completion=False)
+
+EXAMPLES = """
+Examples:
+
+  botyard deploy samples/invoices
+
+  botyard deploy ./bot.zip --bot invoices --version 1.2.0 --no-release
+
+  botyard deploy ./report.sh --args '--month {month}'
+
+A bot may carry a botyard.toml with kind, entry, args, command, python, report, artifacts, needs; options win over it.
+"""
+
+
+@app.command(epilog=EXAMPLES)
+def deploy(
+    path: Annotated[Path, typer.Argument(help="Folder, zip, tar.gz or single file.")],
+    bot: Annotated[str | None, typer.Option(help="Name of the bot; the folder's name if absent.")] = None,
+    version: Annotated[str | None, typer.Option(help="Version; from VERSION or pyproject.toml if absent.")] = None,
+    kind: Annotated[str | None, typer.Option(help="botcity, python, shell or executable.")] = None,
+    entry: Annotated[str | None, typer.Option(help="File to start.")] = None,
+    args: Annotated[str | None, typer.Option(help="Arguments as in a shell; {name} is a parameter.")] = None,
+    command: Annotated[str | None, typer.Option(help="A whole command line instead of the kind's own.")] = None,
+    release: Annotated[bool, typer.Option("--release/--no-release", help="Make it the one that new tasks get.")] = True,
+    automation: Annotated[
+        bool,
+        typer.Option("--automation/--no-automation", help="Make an automation of the bot's name, if there is none."),
+    ] = True,
+    json_: show.Json = False,
+) -> None:
+    """Deploy a bot; waits until it is ready, released, and prepared on a runner."""
+    said = {
+        "bot": bot,
+        "version": version,
+        "kind": kind,
+        "entry": entry,
+        "args": json.dumps(shlex.split(args)) if args else None,
+        "command": json.dumps(shlex.split(command)) if command else None,
+        "automation": automation,
+    }
+    deploying = Deploying(client=connected(), tell=Teller())
+    try:
+        build = deploying.deploy(path, said, release=release)
+    except KeyboardInterrupt:
+        raise Failure("stopped; what was uploaded stays, deploy again to go on", Exit.DETACHED) from None
+    if json_:
+        show.as_json(build)
+        return
+    typer.echo(f"{build['bot']} {build['version']} {build['digest'][:12]}")
+    if build["automation"]:
+        show.note(f"run it: botyard run {build['automation']} --follow")

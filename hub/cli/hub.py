@@ -1,0 +1,69 @@
+"""`botyard hub`: run the server."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import platformdirs
+import typer
+
+from hub.cli.failing import Exit, Failure
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Run the server.")
+
+EXAMPLES = """
+Examples:
+
+  botyard hub serve --data /var/lib/botyard-hub
+
+  botyard hub serve --host 0.0.0.0 --tls-cert hub.pem --tls-key hub.key
+
+Every option can stand in the environment as BOTYARD_HUB_…, as BOTYARD_HUB_DATA.
+"""
+
+
+@app.callback()
+def hub() -> None:
+    """Run the server."""
+
+
+@app.command(epilog=EXAMPLES)
+def serve(
+    data: Annotated[Path | None, typer.Option(help="Folder of everything that the hub keeps.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 if absent.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 8040 if absent.")] = None,
+    database: Annotated[str | None, typer.Option(help="Database URL; a SQLite file in the folder if absent.")] = None,
+    public_url: Annotated[str | None, typer.Option(help="Address at which a proxy serves this hub.")] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain, PEM.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
+    insecure: Annotated[bool | None, typer.Option("--insecure", help="Allow plain http beyond this machine.")] = None,
+) -> int:
+    """Run a hub in the foreground. The first start makes everything, and an admin key in DATA/admin-token."""
+    given: dict[str, Any] = {
+        "data": data,
+        "host": host,
+        "port": port,
+        "database": database,
+        "public_url": public_url,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+        "insecure": insecure,
+    }
+    return _serve({name: value for name, value in given.items() if value is not None})
+
+
+def _serve(said: dict[str, Any]) -> int:
+    import os
+
+    from pydantic import ValidationError
+
+    from hub.app import run
+    from hub.config import Settings
+
+    if "data" not in said and not os.environ.get("BOTYARD_HUB_DATA"):
+        said["data"] = platformdirs.user_data_path("botyard-hub", appauthor=False)
+    try:
+        settings = Settings(**said)
+    except ValidationError as error:
+        faults = tuple(f"{'.'.join(map(str, one['loc'])) or 'options'}: {one['msg']}" for one in error.errors())
+        raise Failure("the hub can't be started so:", Exit.USAGE, faults) from None
+    return run(settings)

@@ -24,7 +24,7 @@ HEAD_BYTES = 256
 _TEXTS = re.compile(r"(?:[^/]+\.(?:txt|in|toml|cfg)|\.python-version|VERSION|(?:.+/)?[^/]*require[^/]*\.(?:txt|in))\Z")
 _PYTHON_ENTRIES = ("main.py", "bot.py", "run.py", "__main__.py")
 _NOT_ENTRIES = frozenset({"setup.py", "conftest.py"})
-_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
+_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{[A-Za-z_][A-Za-z0-9_.-]*\}")
 
 
 class PackageError(ValueError):
@@ -205,7 +205,7 @@ def _python_of(package: Package, options: PackageOptions) -> PythonChoice:
 
 def _checked_template(template: tuple[str, ...] | None, where: str) -> tuple[str, ...]:
     for word in template or ():
-        if "{" in _PLACEHOLDER.sub("", word).replace("{{", "").replace("}}", ""):
+        if "{" in _PLACEHOLDER.sub("", word):
             raise OptionError(f"{where}: {word!r} has a brace that names no parameter; write {{{{ for a brace itself")
     return template or ()
 

@@ -121,7 +121,7 @@ def _clean_name(entry: ArchiveEntry) -> str:
     parts = name.split("/")
     # `.` parts say nothing; an empty first part is an absolute path and stays, to be refused.
     kept = "/".join(part for part in parts if part != ".")
-    if not kept and set(parts) <= {".", ""} and not name.startswith("/") and entry.type is EntryType.FOLDER:
+    if not kept and not entry.name.startswith("/") and entry.type is EntryType.FOLDER:
         return ""
     try:
         return check_path(kept)

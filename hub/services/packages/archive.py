@@ -10,7 +10,6 @@ from hub.services.packages.zip_archive import ZipArchive
 from hub.storage.blobs.port import READ_BYTES
 
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
-_GZIP_MAGIC = b"\x1f\x8b"
 _SINGLE_SUFFIXES = (".jar", ".whl", ".pyz", ".exe", ".py", ".sh", ".ps1")
 """Files that are, or may look like, archives, and are run as they are."""
 
@@ -60,17 +59,17 @@ class SingleFile:
 
 
 def open_archive(path: Path, name: str) -> Archive:
-    """The reader for the upload at `path`; `name` is what the uploader called it. Content decides, not the suffix.
+    """The reader for the upload at `path`; `name` is what the uploader called it.
 
     Raises ArchiveError when it is a zip or tar that can't be read.
     """
+    suffix = name.lower()
     with path.open("rb") as file:
         head = file.read(4)
-    if not name.lower().endswith(_SINGLE_SUFFIXES):
-        if head in _ZIP_MAGIC:
-            return ZipArchive(path)
-        if (head.startswith(_GZIP_MAGIC) and not name.lower().endswith(".gz")) or name.lower().endswith(
-            (".tgz", ".tar.gz")
-        ):
-            return TarArchive(path)
+    if suffix.endswith(_SINGLE_SUFFIXES):
+        return SingleFile(path, name)
+    if suffix.endswith(".zip") or head in _ZIP_MAGIC:
+        return ZipArchive(path)
+    if suffix.endswith((".tgz", ".tar.gz")):
+        return TarArchive(path)
     return SingleFile(path, name)

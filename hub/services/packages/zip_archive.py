@@ -78,6 +78,8 @@ def _checked_span(file: BinaryIO, member: zipfile.ZipInfo) -> tuple[int, int, st
         raise ArchiveError("bad_archive", f"{shown} is encrypted; pack it without a password")
     if member.compress_type not in _METHODS:
         raise ArchiveError("bad_archive", f"{shown} is packed by method {member.compress_type}; use deflate")
+    if member.header_offset < 0:
+        raise ArchiveError("header_mismatch", f"{shown} begins before the package does")
     file.seek(member.header_offset)
     head = file.read(_LOCAL.size)
     if len(head) != _LOCAL.size:

@@ -245,6 +245,7 @@ class SegmentReader:
                 self._starts[number] = start
 
     def _read_start(self, number: int) -> int | None:
+        frame = b""
         try:
             with (self._folder / segment_name(number)).open("rb") as file:
                 header = file.read(SEGMENT_HEADER_BYTES)

@@ -19,39 +19,23 @@ allowed.
 
 import json
 import os
-import resource
 import signal
 import sys
-from dataclasses import dataclass
 from typing import NoReturn
 
 from agent.shim import kernel
+from agent.shim.body import Child, PipeSource, StartFailure
 from agent.shim.order import ShimOrder
+
+assert sys.platform != "win32"  # noqa: S101 - tells the type checker; Windows has `body_windows`
+
+import resource  # noqa: E402 - not there on Windows
 
 BOT_OOM_SCORE = b"500"
 _EXIT_EXEC_FAILED = 127
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartFailure:
-    """The command could not be started: at which step, and the OS's error."""
-
-    step: str
-    errno: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Child:
-    """The bot's main process, just forked. The descriptors are the shim's ends."""
-
-    pid: int
-    stdout: int
-    stderr: int
-    exec_error: int
-
-
-def start_child(order: ShimOrder, cgroup_procs: int, oom_file: int) -> Child:
+def start_child(order: ShimOrder, cgroup_procs: int, oom_file: int, wake: PipeSource) -> Child:
     """Fork the bot. Whether its exec succeeded is told by `exec_error`: end of file, or `read_failure`."""
     out_reader, out_writer = os.pipe()
     err_reader, err_writer = os.pipe()
@@ -64,7 +48,13 @@ def start_child(order: ShimOrder, cgroup_procs: int, oom_file: int) -> Child:
     _restore_oom_score(oom_file, score)
     for fd in (out_writer, err_writer, error_writer):
         os.close(fd)
-    return Child(pid=pid, stdout=out_reader, stderr=err_reader, exec_error=error_reader)
+    return Child(
+        pid=pid,
+        stdout=PipeSource(out_reader),
+        stderr=PipeSource(err_reader),
+        wake=wake,
+        exec_error=PipeSource(error_reader),
+    )
 
 
 def read_failure(data: bytes) -> StartFailure | None:
@@ -134,8 +124,12 @@ def _change_user(order: ShimOrder) -> None:
     if user is None:
         return
     os.setgroups(list(user.groups))
-    os.setresgid(user.gid, user.gid, user.gid) if sys.platform == "linux" else os.setgid(user.gid)
-    os.setresuid(user.uid, user.uid, user.uid) if sys.platform == "linux" else os.setuid(user.uid)
+    if sys.platform == "linux":
+        os.setresgid(user.gid, user.gid, user.gid)
+        os.setresuid(user.uid, user.uid, user.uid)
+    else:
+        os.setgid(user.gid)
+        os.setuid(user.uid)
 
 
 def _tell(pipe: int, step: str, error: BaseException) -> None:

@@ -30,9 +30,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
+from agent.shim import address
 from agent.shim.exit_file import ExitRecord, decode_exit
 from agent.shim.order import Stamp
-from agent.shim.service import with_address
 from agent.shim.wire import WIRE_VERSION, Incoming, Message, WireError, encode
 from agent.wire.words import StopCause
 
@@ -120,11 +120,9 @@ class ShimClient:
     @classmethod
     async def connect(cls, folder: Path, nonce: str) -> Self:
         """Connect to the shim of an execution's folder; raises `ShimGone` when none listens or it does not know us."""
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            _connect(connection, folder)
+            connection = address.connect(folder)
         except OSError as error:
-            connection.close()
             raise ShimGone(f"no shim listens in {folder}") from error
         connection.setblocking(False)
         client = cls(connection)
@@ -280,14 +278,6 @@ class ShimClient:
         else:
             self._bells.append(bell)
         self._rung.set()
-
-
-def _connect(connection: socket.socket, folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with_address(fd, connection.connect)
-    finally:
-        os.close(fd)
 
 
 def _receive(connection: socket.socket) -> tuple[bytes, Sequence[int]]:

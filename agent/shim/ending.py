@@ -11,17 +11,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from agent.segments import Gap
-from agent.shim.child import StartFailure
 from agent.shim.deadlines import deadlines_of
-from agent.shim.exit_file import ExitRecord
+from agent.shim.exit_file import ExitRecord, encode_exit
 from agent.shim.ladder import Ladder, Step, shorten, start, take_due
 from agent.shim.order import Stamp
 from agent.wire.words import ExitKind, GapReason, StopCause
 
 if TYPE_CHECKING:
+    from agent.shim.body import StartFailure, Tree
     from agent.shim.supervisor import House
     from agent.shim.taps import Taps
-    from agent.shim.tree import Tree
     from agent.shim.verdict import Verdict
 
 STOP_NAME = "stop"
@@ -44,7 +43,7 @@ class Ending:
         self._ladder: Ladder | None = None
         self._last_step: Step | None = None
         self._signaled = False
-        self._failure: StartFailure | None = None
+        self._failure: "StartFailure | None" = None
         self._is_exit_told = False
         self._is_empty_told = False
         self._is_final = False
@@ -72,7 +71,7 @@ class Ending:
         self._ladder = fresh if self._ladder is None else shorten(self._ladder, fresh)
         return True
 
-    def note_exec(self, failure: StartFailure | None) -> None:
+    def note_exec(self, failure: "StartFailure | None") -> None:
         """The child became the bot, or told why not."""
         self._failure = failure
 
@@ -116,7 +115,7 @@ class Ending:
             dues.append(self._ladder.next_due_ns)
         if self.cause is None and self._tree.exited is None:
             dues.append(self.deadlines.next_look_ns(now_ns))
-        if self._taps.open_streams() or not self._is_final:
+        if self._taps.open_sources() or not self._is_final:
             dues.append(self._drain_until_ns)
         return min((due for due in dues if due is not None), default=None)
 
@@ -126,7 +125,7 @@ class Ending:
 
     def finish_if_done(self, now: Stamp) -> None:
         """Write the final exit file once exit, tree (or its survivors) and streams are known."""
-        if self._is_final or self._tree.exited is None or self._taps.open_streams():
+        if self._is_final or self._tree.exited is None or self._taps.open_sources():
             return
         if not self._tree.is_empty and self._drain_until_ns is None:
             return
@@ -235,11 +234,9 @@ class Ending:
 
 def _told(record: ExitRecord) -> dict[str, Any]:
     """The record as it travels: the same JSON as in the file."""
-    from agent.shim.exit_file import encode_exit
-
     body: dict[str, Any] = json.loads(encode_exit(record))
     return body
 
 
-def _error_text(failure: StartFailure | None) -> str:
+def _error_text(failure: "StartFailure | None") -> str:
     return "" if failure is None else f"{failure.step}: {failure.text}"

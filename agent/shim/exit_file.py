@@ -7,6 +7,7 @@ blocks were allocated before the bot began, then synced and renamed, so that a f
 
 import json
 import os
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -152,9 +153,13 @@ def _bounded(gaps: tuple[Gap, ...]) -> tuple[Gap, ...]:
     return (*gaps[: _GAPS_MAX - 1], joined)
 
 
-def _allocate(fd: int) -> None:
-    try:
+if sys.platform == "linux":
+
+    def _allocate(fd: int) -> None:
         os.posix_fallocate(fd, 0, _RESERVED_BYTES)
-    except AttributeError:
-        # No such call here (macOS, Windows): written blocks are allocated blocks.
+
+else:
+
+    def _allocate(fd: int) -> None:
+        # No such call here; written blocks are allocated blocks.
         os.write(fd, b" " * _RESERVED_BYTES)

@@ -16,8 +16,7 @@ import sys
 from agent.shim.order import OrderError, ShimOrder, decode_order, encode_order
 from agent.shim.verdict import Verdict, decode_verdict, encode_verdict
 
-if sys.platform == "linux":
-    import fcntl
+assert sys.platform != "win32"  # noqa: S101 - tells the type checker; Windows has `ahead`
 
 INLINE_MAX_BYTES = 64 * 1024
 """A larger order goes as a memfd; well below any `net.core.wmem_default`."""
@@ -111,12 +110,13 @@ def _receive_rest(channel: socket.socket, start: bytes) -> bytes | None:
     return bytes(data[_LENGTH.size :])
 
 
-def _sealed_memory(data: bytes) -> int:
-    if sys.platform != "linux":
-        raise OrderError("no memfd on this platform")
-    memory = os.memfd_create("order", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(memory, rest) :]
-    fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
-    return memory
+if sys.platform == "linux":
+    import fcntl
+
+    def _sealed_memory(data: bytes) -> int:
+        memory = os.memfd_create("order", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(memory, rest) :]
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
+        return memory

@@ -11,8 +11,11 @@ from typing import NoReturn
 
 from agent.ports.clock import SystemClock
 from agent.ports.files import SystemDisk
-from agent.shim import handover, kernel, supervisor
+from agent.shim import body_posix, handover, kernel, supervisor
 from agent.shim.order import OrderError
+from agent.shim.verdict import Verdict
+
+assert sys.platform != "win32"  # noqa: S101 - tells the type checker; Windows has `ahead`
 
 _IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
 _IGNORED_TOO = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
@@ -49,7 +52,7 @@ def _make_safe(channel: socket.socket) -> socket.socket:
     kernel.become_subreaper()
     kernel.forbid_dumps()
     kernel.name_process("botyard-shim")
-    supervisor.OOM_FILE.append(oom_file)
+    body_posix.OOM_FILE.append(oom_file)
     gc.freeze()
     return own
 
@@ -70,8 +73,13 @@ def _live(channel: socket.socket) -> int:
     if received is None:
         return 0
     order, descriptors = received
+
+    def answer(verdict: Verdict) -> None:
+        handover.send_answer(channel, verdict)
+        channel.close()
+
     try:
-        return supervisor.supervise(order, descriptors, channel, SystemClock(), SystemDisk())
+        return supervisor.supervise(order, descriptors, answer, SystemClock(), SystemDisk())
     except BaseException:
         _leave_note(Path(order.folder), traceback.format_exc())
         raise

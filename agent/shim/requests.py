@@ -1,6 +1,7 @@
 """What the daemon may ask a running shim to do, one function a request."""
 
 import os
+import sys
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -11,9 +12,9 @@ from agent.shim.wire import Message
 from agent.wire.words import StopCause
 
 if TYPE_CHECKING:
+    from agent.shim.body import Tree
     from agent.shim.ending import Ending
     from agent.shim.supervisor import House
-    from agent.shim.tree import Tree
     from agent.shim.verdict import Verdict
 
 
@@ -77,7 +78,7 @@ class Desk:
         return Reply(body={})
 
     def _gateway(self, _: Message) -> Reply:
-        if self._house.gateway is None:
+        if self._house.gateway is None or sys.platform == "win32":
             raise RequestError("this shim holds no gateway socket")
         os.fstat(self._house.gateway)
         return Reply(body={}, descriptor=self._house.gateway)

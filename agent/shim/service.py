@@ -1,21 +1,17 @@
-"""The shim's socket in its folder: whoever shows the nonce, as the same user, is the daemon (core.md §2).
-
-The path of a Unix socket is short (108 bytes), a folder's may be long: the socket is bound through the open folder.
-"""
+"""The shim's socket in its folder: whoever shows the nonce, as the same user, is the daemon (core.md §2)."""
 
 import array
-import os
 import selectors
 import socket
-import struct
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from agent.shim.wire import READABLE_VERSIONS, SOCKET_NAME, Incoming, Message, WireError, encode
+from agent.shim import address
+from agent.shim.wire import READABLE_VERSIONS, Incoming, Message, WireError, encode
 
-CLIENTS_MAX = 8
+CLIENTS_MAX = address.BACKLOG
 _BACKLOG_BYTES = 8 * 1024 * 1024
 _READ_BYTES = 64 * 1024
 _SEND_S = 1.0
@@ -50,14 +46,15 @@ class Connection:
 class Service:
     """Serves the daemons of one execution from the shim's own loop."""
 
-    def __init__(self, folder: int, nonce: str, selector: selectors.BaseSelector) -> None:
+    def __init__(self, folder: Path, nonce: str, selector: selectors.BaseSelector) -> None:
         self._folder = folder
         self._nonce = nonce
         self._selector = selector
         self._connections: set[Connection] = set()
         self._handler: Handler | None = None
         self._welcome: Callable[[], Message] = dict
-        self._listener = _listen(folder)
+        self._listener = address.listen(folder)
+        self._listener.setblocking(False)
         selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     def serve(self, handler: Handler, welcome: Callable[[], Message]) -> None:
@@ -83,17 +80,14 @@ class Service:
             self._drop(each)
         self._selector.unregister(self._listener)
         self._listener.close()
-        try:
-            os.unlink(SOCKET_NAME, dir_fd=self._folder)
-        except OSError:
-            return
+        address.forget(self._folder)
 
     def _accept(self, _: int) -> None:
         try:
             accepted, _address = self._listener.accept()
         except OSError:
             return
-        if len(self._connections) >= CLIENTS_MAX or not _is_same_user(accepted):
+        if len(self._connections) >= CLIENTS_MAX or not address.is_same_user(accepted):
             accepted.close()
             return
         accepted.setblocking(False)
@@ -173,6 +167,8 @@ class Service:
         self._watch(connection)
 
     def _send_with(self, connection: Connection, data: bytes, descriptor: int) -> None:
+        if sys.platform == "win32":
+            raise WireError("no descriptors on this platform")
         # Bounded: a daemon that reads nothing must not stop the loop.
         connection.socket.settimeout(_SEND_S)
         try:
@@ -191,36 +187,3 @@ class Service:
         self._connections.discard(connection)
         self._selector.unregister(connection.socket)
         connection.socket.close()
-
-
-def _listen(folder: int) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with suppress(FileNotFoundError):
-        os.unlink(SOCKET_NAME, dir_fd=folder)
-    with_address(folder, listener.bind)
-    listener.listen(CLIENTS_MAX)
-    listener.setblocking(False)
-    return listener
-
-
-def with_address(folder: int, act: Callable[[str], None]) -> None:
-    """Call `act` with a short address of the socket in the folder behind the descriptor `folder`."""
-    if sys.platform == "linux":
-        act(f"/proc/self/fd/{folder}/{SOCKET_NAME}")
-        return
-    before = os.open(".", os.O_RDONLY)
-    try:
-        os.fchdir(folder)
-        act(SOCKET_NAME)
-    finally:
-        os.fchdir(before)
-        os.close(before)
-
-
-def _is_same_user(peer: socket.socket) -> bool:
-    if sys.platform != "linux":
-        # The folder is 0700, and the nonce is asked for in any case.
-        return True
-    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    _, uid, _ = struct.unpack("3i", credentials)
-    return uid in {0, os.geteuid()}

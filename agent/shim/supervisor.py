@@ -13,8 +13,7 @@ The loop ends when the final exit file is written and the tree is empty. Nothing
 
 import os
 import selectors
-import signal
-import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,38 +24,43 @@ from agent.process import start_of
 from agent.segment_writer import SegmentWriter
 from agent.segments import Stream
 from agent.shim import kernel
-from agent.shim.child import Child, read_failure, start_child
+from agent.shim.body import Child, Source
 from agent.shim.ending import Ending
 from agent.shim.exit_file import ExitFile
-from agent.shim.handover import send_answer
 from agent.shim.order import Role, ShimOrder, Stamp
 from agent.shim.requests import Desk
 from agent.shim.service import Service
 from agent.shim.taps import Taps
-from agent.shim.tree import Tree
 from agent.shim.verdict import Verdict, VerdictDesk, VerdictKind
 from agent.wire.words import VoidReason
 
+if sys.platform == "win32":
+    from agent.shim.body_windows import let_go, read_failure, start_bot
+else:
+    from agent.shim.body_posix import let_go, read_failure, start_bot
+
 OUTPUT_FOLDER = "output"
-OOM_FILE: list[int] = []
-"""The descriptor of this shim's own OOM score, opened by `idle` while that was allowed."""
 _NS = 1_000_000_000
 _FAREWELL_NS = _NS
 """How long the last messages may take to reach the daemon."""
 
 
-def supervise(order: ShimOrder, descriptors: tuple[int, ...], channel: socket.socket, clock: Clock, disk: Disk) -> int:
-    """Decide the verdict and, when it is `started`, be the parent of the bot until all is over; return an exit code."""
+def supervise(
+    order: ShimOrder, descriptors: tuple[int, ...], answer: Callable[[Verdict], None], clock: Clock, disk: Disk
+) -> int:
+    """Decide the verdict and, when it is `started`, be the parent of the bot until all is over; return an exit code.
+
+    `answer` tells the daemon the verdict that holds; it is called once.
+    """
     verdicts = VerdictDesk(disk=disk, clock=clock)
     folder = Path(order.folder)
     try:
         house = House(order, dict(zip(order.descriptors, descriptors, strict=True)), clock, disk)
     except OSError as error:
-        send_answer(channel, verdicts.link_void(folder, VoidReason.UNFIT, str(error)))
+        answer(verdicts.link_void(folder, VoidReason.UNFIT, str(error)))
         return 0
     verdict = verdicts.link_started(order, os.getpid(), start_of(os.getpid()) or "")
-    send_answer(channel, verdict)
-    channel.close()
+    answer(verdict)
     if verdict.kind is not VerdictKind.STARTED or verdict.nonce != order.nonce:
         house.abandon()
         return 0
@@ -71,22 +75,22 @@ class House:
         # First, and exclusively: where it is there already, an order came twice, and nothing of the first is touched.
         output = Path(order.folder) / OUTPUT_FOLDER
         output.mkdir(mode=0o700)
-        _leave_terminal()
+        let_go()
         self.order = order
         self.clock = clock
         self.disk = disk
         self.folder = Path(order.folder)
         self.gateway = held.get(Role.GATEWAY)
         self.cgroup_procs = held.get(Role.CGROUP, -1)
+        # Held for its life: the folder cannot be replaced by another of its name.
+        self.directory = held.get(Role.FOLDER)
         self.patterns = PatternSet(order.masks)
         self.selector = selectors.DefaultSelector()
-        directory = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-        self.directory = held[Role.FOLDER] if Role.FOLDER in held else os.open(self.folder, directory)
         self.exit_file = ExitFile(folder=self.folder, disk=disk)
         self.exit_file.reserve()
         self.writer = SegmentWriter(folder=output, disk=disk, cap_bytes=order.output_cap_bytes)
         self.writer.open()
-        self.service = Service(self.directory, order.nonce, self.selector)
+        self.service = Service(self.folder, order.nonce, self.selector)
 
     def abandon(self) -> None:
         """Take everything back: this order does not start here."""
@@ -102,17 +106,17 @@ class Supervisor:
         order, self._clock, self._selector = house.order, house.clock, house.selector
         self._house = house
         self._timer = kernel.open_timer()
-        self._wake = _wake_on_children(self._selector, self._on_children)
-        child = start_child(order, house.cgroup_procs, OOM_FILE[0] if OOM_FILE else -1)
+        child, self._tree = start_bot(order, house.cgroup_procs)
         self._child = child
+        self._exec_error = child.exec_error
         self._taps = Taps(
             {Stream.STDOUT: child.stdout, Stream.STDERR: child.stderr}, house.patterns, house.writer, house.clock
         )
-        self._tree = Tree(main=child.pid, cgroup=Path(order.cgroup) if order.cgroup else None)
         self._ending = Ending(house, verdict, self._tree, self._taps)
         house.service.serve(
             Desk(house, verdict, self._tree, self._ending).handle, lambda: self._ending.state(child.pid, verdict)
         )
+        self._ending.note_exec(child.failure)
         self._watch_child(child)
         self._told_length = 0
         self._output_due_ns = 0
@@ -138,8 +142,8 @@ class Supervisor:
         self._ring_output(now.boot_ns)
         self._ending.look(now)
         if self._ending.is_drain_over(now.boot_ns):
-            for stream in self._taps.open_streams():
-                self._selector.unregister(self._taps.descriptor(stream))
+            for stream, source in self._taps.open_sources().items():
+                self._selector.unregister(source.fileno())
                 self._taps.end(stream, is_end_seen=False)
         self._ending.finish_if_done(now)
 
@@ -170,12 +174,13 @@ class Supervisor:
         self._house.service.push({"event": "output", "length": length}, is_hint=True)
 
     def _watch_child(self, child: Child) -> None:
-        for stream in self._taps.open_streams():
-            fd = self._taps.descriptor(stream)
-            self._selector.register(fd, selectors.EVENT_READ, self._reader(stream, fd))
-        self._selector.register(child.exec_error, selectors.EVENT_READ, self._on_exec)
+        for stream, source in self._taps.open_sources().items():
+            self._selector.register(source.fileno(), selectors.EVENT_READ, self._reader(stream, source.fileno()))
+        self._selector.register(child.wake.fileno(), selectors.EVENT_READ, self._on_children)
+        if child.exec_error is not None:
+            self._selector.register(child.exec_error.fileno(), selectors.EVENT_READ, self._on_exec)
         if self._timer >= 0:
-            self._selector.register(self._timer, selectors.EVENT_READ, lambda _: _drain(self._timer))
+            self._selector.register(self._timer, selectors.EVENT_READ, lambda _: _drain_timer(self._timer))
 
     def _reader(self, stream: Stream, fd: int) -> Callable[[int], None]:
         def on_ready(_: int) -> None:
@@ -187,41 +192,33 @@ class Supervisor:
         return on_ready
 
     def _on_exec(self, _: int) -> None:
-        data = os.read(self._child.exec_error, 4096)
-        self._selector.unregister(self._child.exec_error)
-        os.close(self._child.exec_error)
-        self._ending.note_exec(read_failure(data))
+        source, self._exec_error = self._exec_error, None
+        if source is None:
+            return
+        failure = read_failure(source.read(4096))
+        self._selector.unregister(source.fileno())
+        source.close()
+        self._ending.note_exec(failure)
 
     def _on_children(self, _: int) -> None:
-        _drain(self._wake)
+        _drain(self._child.wake)
         self._tree.reap()
-        if self._tree.exited is not None and self._child.exec_error in self._selector.get_map():
+        if self._tree.exited is not None:
             # Why the command could not be started must be known before its exit is told.
             self._on_exec(0)
         self._ending.note_children(Stamp.of(self._clock))
 
 
-def _leave_terminal() -> None:
-    """Let go of the daemon's standard streams: a pipe that a shim holds hides the daemon's end."""
-    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    for fd in (0, 1, 2):
-        os.dup2(nothing, fd, inheritable=False)
-    os.close(nothing)
-
-
-def _wake_on_children(selector: selectors.BaseSelector, act: Callable[[int], None]) -> int:
-    reader, writer = os.pipe()
-    os.set_blocking(reader, False)
-    os.set_blocking(writer, False)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    selector.register(reader, selectors.EVENT_READ, act)
-    return reader
-
-
-def _drain(fd: int) -> None:
+def _drain(source: Source) -> None:
     try:
-        os.read(fd, 4096)
+        source.read(4096)
+    except BlockingIOError:
+        return
+
+
+def _drain_timer(fd: int) -> None:
+    try:
+        os.read(fd, 8)
     except BlockingIOError:
         return
 

@@ -4,7 +4,6 @@ Order is exact within a stream; across streams it is the order in which the shim
 are written before any of the other is taken.
 """
 
-import os
 import sys
 from dataclasses import dataclass, field
 
@@ -12,11 +11,9 @@ from agent.masking import Masker, PatternSet
 from agent.ports.clock import Clock
 from agent.segment_writer import SegmentWriter
 from agent.segments import FRAME_DATA_MAX_BYTES, Stream
+from agent.shim.body import Source
 from agent.shim.exit_file import StreamEnd
 from agent.shim.order import wall_ns
-
-if sys.platform == "linux":
-    import fcntl
 
 GATHER_NS = 5_000_000
 _PIPE_BYTES = 256 * 1024
@@ -27,7 +24,7 @@ _READS_A_TURN = 4
 class Tap:
     """One stream: its pipe, its masker, and what is gathered and not written yet."""
 
-    fd: int
+    source: Source | None
     masker: Masker
     ended: bool = False
     read_bytes: int = 0
@@ -38,15 +35,16 @@ class Tap:
 class Taps:
     """Both streams of one bot, and the writer that they share."""
 
-    def __init__(self, pipes: dict[Stream, int], patterns: PatternSet, writer: SegmentWriter, clock: Clock) -> None:
-        self._taps = {stream: Tap(fd=fd, masker=Masker(patterns)) for stream, fd in pipes.items()}
+    def __init__(
+        self, sources: dict[Stream, Source], patterns: PatternSet, writer: SegmentWriter, clock: Clock
+    ) -> None:
+        self._taps = {stream: Tap(source=each, masker=Masker(patterns)) for stream, each in sources.items()}
         self._writer = writer
         self._clock = clock
         self._gathering: Stream | None = None
         self._flush_due_ns: int | None = None
-        for fd in pipes.values():
-            os.set_blocking(fd, False)
-            _enlarge(fd)
+        for each in sources.values():
+            _enlarge(each.fileno())
 
     @property
     def all_ended(self) -> bool:
@@ -62,8 +60,10 @@ class Taps:
         """Read what is there, a bounded amount; True when that was the end of the stream: then call `end`."""
         tap = self._taps[stream]
         for _ in range(_READS_A_TURN):
+            if tap.source is None:
+                return True
             try:
-                data = os.read(tap.fd, FRAME_DATA_MAX_BYTES)
+                data = tap.source.read(FRAME_DATA_MAX_BYTES)
             except BlockingIOError:
                 return False
             if not data:
@@ -75,21 +75,17 @@ class Taps:
     def end(self, stream: Stream, *, is_end_seen: bool) -> None:
         """Give out what was held back, and close the pipe; `is_end_seen` false: somebody outside still holds it."""
         tap = self._taps[stream]
-        if tap.fd < 0:
+        if tap.source is None:
             return
         self._gather(stream, tap.masker.end())
         self.flush()
         tap.ended = is_end_seen
-        os.close(tap.fd)
-        tap.fd = -1
+        tap.source.close()
+        tap.source = None
 
-    def open_streams(self) -> list[Stream]:
-        """Return the streams that are still read."""
-        return [stream for stream, tap in self._taps.items() if tap.fd >= 0]
-
-    def descriptor(self, stream: Stream) -> int:
-        """Return the pipe of a stream, -1 when it is closed."""
-        return self._taps[stream].fd
+    def open_sources(self) -> dict[Stream, Source]:
+        """Return what is still read."""
+        return {stream: tap.source for stream, tap in self._taps.items() if tap.source is not None}
 
     def flush(self) -> None:
         """Write what is gathered."""
@@ -126,11 +122,17 @@ class Taps:
             self.flush()
 
 
-def _enlarge(pipe: int) -> None:
-    """Let the bot write on while the shim syncs; what the kernel refuses is left as it is."""
-    if sys.platform != "linux":
-        return
-    try:
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-    except OSError:
-        return
+if sys.platform == "linux":
+    import fcntl
+
+    def _enlarge(pipe: int) -> None:
+        """Let the bot write on while the shim syncs; what the kernel refuses is left as it is."""
+        try:
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        except OSError:
+            return
+
+else:
+
+    def _enlarge(pipe: int) -> None:
+        """Leave the pipe as it is."""

@@ -5,25 +5,20 @@ The tree is empty exactly when the shim has no child: `waitpid` says ECHILD. Tha
 
 import os
 import signal
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.process import command_of, descendants, kill_below, signal_all
 from agent.process_cgroup import kill_cgroup, oom_kills
+from agent.shim.body import Exited
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exited:
-    """How the bot's main process ended: exactly one of `code` and `signal` is set."""
-
-    code: int | None
-    signal: int | None
-    peak_memory_bytes: int
+assert sys.platform != "win32"  # noqa: S101 - tells the type checker; Windows has `body_windows`
 
 
 @dataclass(slots=True, kw_only=True)
-class Tree:
-    """One bot and everything below it."""
+class DescentTree:
+    """One bot and everything below it, by descent and, where there is one, by its cgroup."""
 
     main: int
     cgroup: Path | None

@@ -25,6 +25,8 @@ from typing import NoReturn
 from agent.process import kill_tree, start_of
 from agent.shim import handover, idle, kernel
 
+assert sys.platform != "win32"  # noqa: S101 - tells the type checker; Windows has `ahead`
+
 FORK = b"fork"
 
 
@@ -73,8 +75,9 @@ class ZygoteProcess:
                 idle.main(theirs, os.getppid())
             self._shims.add(pid)
             descriptors = [ours.fileno()]
-            pidfd = os.pidfd_open(pid) if sys.platform == "linux" else -1
-            if pidfd >= 0:
+            pidfd = -1
+            if sys.platform == "linux":
+                pidfd = os.pidfd_open(pid)
                 descriptors.append(pidfd)
             self._reply({"pid": pid, "start": start_of(pid) or ""}, descriptors)
             if pidfd >= 0:

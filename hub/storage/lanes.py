@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from hub.storage.store import StoreUnavailable
@@ -24,6 +25,17 @@ class Operation:
     is_claim: bool = False
     on_failure: Sequence[Effect] = ()
     on_doubt: Sequence[Effect] = ()
+
+
+def bound(function: Callable[..., Any], args: Sequence[Any]) -> Callable[[Transaction], Any]:
+    """A use case or query with its arguments."""
+    return lambda tx: function(tx, *args)
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """How the log names a use case or query."""
+    inner = function.func if isinstance(function, partial) else function
+    return f"{inner.__module__}.{getattr(inner, '__qualname__', type(inner).__name__)}"
 
 
 class Lanes:

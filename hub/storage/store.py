@@ -6,6 +6,7 @@ operation; bounded queues, urgent work first; reads see every write that was ack
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol, TypeVar, TypeVarTuple
 
 from hub.errors import Unavailable
@@ -53,7 +54,8 @@ def claim(use_case: UseCase) -> UseCase:
 
 def is_claim(use_case: Callable[..., object]) -> bool:
     """Whether `use_case` was marked by `claim`."""
-    return bool(getattr(use_case, _CLAIM_MARK, False))
+    inner = use_case.func if isinstance(use_case, partial) else use_case
+    return bool(getattr(inner, _CLAIM_MARK, False))
 
 
 class Store(Protocol):

@@ -2,12 +2,13 @@
 
 import asyncio
 import threading
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
 
 from hub.storage import counters
-from hub.storage.store import Store, StoreUnavailable
+from hub.storage.store import Store, StoreUnavailable, claim, is_claim
 from hub.storage.transaction import Done, Transaction
 from tests.storage import seeds
 from tests.storage.conftest import LANE_LIMIT, Heard
@@ -133,6 +134,23 @@ async def test_time_and_ids_come_from_the_store(store: Store, clock: FakeClock) 
     assert str(one).startswith("tsk_")
     assert 36 == len(str(one))
     assert str(one) < str(two)
+
+
+async def test_a_use_case_may_be_any_callable(store: Store) -> None:
+    """Partials and callable objects have no name of their own; they run all the same, marked ones as claims."""
+
+    class Taking:
+        def __call__(self, tx: Transaction) -> Done[int]:
+            return take(tx)
+
+    @claim
+    def marked(tx: Transaction, counter: str) -> Done[int]:
+        return Done(counters.take_number(tx, seeds.WORKSPACE, counter))
+
+    await store.write(partial(seeds.workspace, workspace_id=seeds.WORKSPACE))
+    assert [1, 2] == [await store.write(Taking()), await store.write(Taking())]
+    assert 1 == await store.write(partial(marked, counter="other"))
+    assert [True, False] == [is_claim(partial(marked, counter="other")), is_claim(partial(take))]
 
 
 async def test_a_query_can_not_write(store: Store) -> None:

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeVar, TypeVarTuple
+from typing import TypeVar, TypeVarTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hub.storage.doorbell import Doorbell
-from hub.storage.lanes import Operation
+from hub.storage.lanes import Operation, bound
 from hub.storage.migrations import prepare
 from hub.storage.postgres.attempt import Attempts
 from hub.storage.postgres.connection import make_engine
@@ -95,7 +95,7 @@ class PostgresStore:
         """See `Store.write`. Use cases run on the loop's thread, on up to eight connections at once."""
         operation = Operation(
             name=getattr(use_case, "__name__", "use case"),
-            run=_bound(use_case, args),
+            run=bound(use_case, args),
             future=self._loop.create_future(),
             is_claim=is_claim(use_case),
             on_failure=on_failure,
@@ -109,7 +109,7 @@ class PostgresStore:
         """See `Store.read`. One snapshot a query."""
         operation = Operation(
             name=getattr(query, "__name__", "query"),
-            run=_bound(query, args),
+            run=bound(query, args),
             future=self._loop.create_future(),
             is_read=True,
         )
@@ -162,7 +162,3 @@ class PostgresStore:
             except Exception as error:  # noqa: BLE001  # whatever it raises is the caller's answer
                 settled = Settled(operation, None, error)
             settle_all([settled], self._ports)
-
-
-def _bound(function: Callable[..., Any], args: Sequence[Any]) -> Callable[[Transaction], Any]:
-    return lambda tx: function(tx, *args)

@@ -24,7 +24,8 @@ class Checkpoints:
         self._raw = raw
         self._log = None if path is None else path.with_name(path.name + "-wal")
         self._tried_at_bytes = 0
-        self._is_behind = False
+        self.is_behind = False
+        """Commits are in the log that are not in the database file."""
 
     @property
     def wal_bytes(self) -> int:
@@ -36,7 +37,7 @@ class Checkpoints:
 
     def after_commit(self) -> None:
         """PASSIVE when the log holds more than 4 MiB, TRUNCATE above 64 MiB."""
-        self._is_behind = True
+        self.is_behind = True
         size = self.wal_bytes
         if size <= _PASSIVE_BYTES:
             self._tried_at_bytes = 0
@@ -47,7 +48,7 @@ class Checkpoints:
 
     def when_idle(self) -> None:
         """PASSIVE, once after the last commit."""
-        if self._is_behind:
+        if self.is_behind:
             self._run("PASSIVE", self.wal_bytes)
 
     def _run(self, mode: str, size: int) -> None:
@@ -55,6 +56,6 @@ class Checkpoints:
         self._raw.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}").close()
         try:
             _busy, in_log, copied = self._raw.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
-            self._is_behind = in_log != copied
+            self.is_behind = in_log != copied
         finally:
             self._raw.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}").close()

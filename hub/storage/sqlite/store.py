@@ -3,12 +3,11 @@
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, TypeVarTuple
+from typing import TypeVar, TypeVarTuple
 
 from hub.storage.doorbell import Doorbell
-from hub.storage.lanes import Operation
+from hub.storage.lanes import Operation, bound, name_of
 from hub.storage.settling import Ports, Settled, settle_all
 from hub.storage.sqlite.connection import Link
 from hub.storage.sqlite.readers import Readers
@@ -63,8 +62,8 @@ class SqliteStore:
     ) -> T:
         """See `Store.write`. Use cases run in the writer's thread, one at a time, in commit order."""
         operation = Operation(
-            name=_name(use_case),
-            run=_bound(use_case, args),
+            name=name_of(use_case),
+            run=bound(use_case, args),
             future=self._loop.create_future(),
             on_failure=on_failure,
             on_doubt=on_doubt,
@@ -76,7 +75,7 @@ class SqliteStore:
     async def read(self, query: Callable[[Transaction, *Ts], T], *args: *Ts) -> T:
         """See `Store.read`. Queries run in reader threads."""
         operation = Operation(
-            name=_name(query), run=_bound(query, args), future=self._loop.create_future(), is_read=True
+            name=name_of(query), run=bound(query, args), future=self._loop.create_future(), is_read=True
         )
         self._put(self._reads, operation, urgent=False)
         answer: T = await operation.future
@@ -108,12 +107,3 @@ class SqliteStore:
         # A process that ends without `close` may have no loop any more; then nobody waits for an answer either.
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(step, *args)
-
-
-def _bound(function: Callable[..., Any], args: Sequence[Any]) -> Callable[[Transaction], Any]:
-    return lambda tx: function(tx, *args)
-
-
-def _name(function: Callable[..., Any]) -> str:
-    inner = function.func if isinstance(function, partial) else function
-    return f"{inner.__module__}.{getattr(inner, '__qualname__', type(inner).__name__)}"

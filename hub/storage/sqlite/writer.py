@@ -80,7 +80,7 @@ class Writer:
         group: Sequence[Operation] = ()
         try:
             while not self._lanes.is_drained:
-                group = self._lanes.take(GROUP_MOST, _IDLE_S)
+                group = self._lanes.take(GROUP_MOST, _IDLE_S if self._checkpoints.is_behind else None)
                 if group:
                     self._commit_group(group)
                     group = ()

@@ -141,6 +141,11 @@ class CreditBook:
             session.is_draining = draining
             session.builds = set(builds)
 
+    def is_resumed(self, runner_id: str, epoch: int) -> bool:
+        """Whether this session's inventory was answered; before that it is sent nothing but the answers."""
+        session = self._live(runner_id, epoch)
+        return session is not None and session.is_open
+
     def drop_session(self, runner_id: str, epoch: int) -> None:
         """The session ended; its credits are void (D2)."""
         if self._live(runner_id, epoch) is not None:

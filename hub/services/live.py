@@ -32,11 +32,6 @@ class LiveSession(Protocol):
         """The session's number; a later session of the runner has a higher one."""
         ...
 
-    @property
-    def is_resumed(self) -> bool:
-        """Whether its inventory was answered; before that it is sent nothing but the answers."""
-        ...
-
     def send(self, message: ToRunner) -> None:
         """Send in order, now if the socket takes it; a session whose backlog is full is closed."""
         ...

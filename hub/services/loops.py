@@ -129,8 +129,9 @@ class DueClock:
 class DesiredBuilds:
     """Tells connected runners which builds they should have."""
 
-    def __init__(self, store: Store, sessions: LiveSessions, signals: Signals) -> None:
+    def __init__(self, store: Store, book: CreditBook, sessions: LiveSessions, signals: Signals) -> None:
         self._store = store
+        self._book = book
         self._sessions = sessions
         self._signals = signals
 
@@ -146,7 +147,7 @@ class DesiredBuilds:
 
     async def _send(self, workspace_id: str, runner_id: str) -> None:
         session = self._sessions.find(runner_id)
-        if session is None or not session.is_resumed:
+        if session is None or not self._book.is_resumed(runner_id, session.epoch):
             return  # its own resume asks again
         session.send(await self._store.read(preparations.desired, workspace_id, runner_id))
 

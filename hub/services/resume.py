@@ -40,17 +40,22 @@ class Inventory:
     """Of the held executions, by id."""
 
 
-def resume(tx: Transaction, session: SessionKey, inventory: Inventory) -> Done[None]:
+def resume(tx: Transaction, session: SessionKey, inventory: Inventory) -> Done[frozenset[str]]:
     """Answer every held execution; what the permit's home does not hold never started (D8); open the credits.
 
-    Raises SessionOver. The answers leave before anything else that this session is sent.
+    The result names the held executions that are this runner's; output of others is not taken from it. Raises
+    SessionOver. The answers leave before anything else that this session is sent.
     """
     guard(tx, session)
     runner = runners.get(tx, session.workspace_id, session.runner_id, lock=True)
     assert runner is not None
     effects: list[Effect] = []
+    known: set[str] = set()
     for held in inventory.held:
-        effects += _answer_one(tx, session, held, inventory.positions.get(held.execution_id))
+        execution = _own(tx, session, held)
+        if execution is not None:
+            known.add(execution.id)
+        effects += _answer_one(tx, session, held, execution, inventory.positions.get(held.execution_id))
     names = frozenset(held.execution_id for held in inventory.held)
     for execution in executions.live_of_runner(tx, session.workspace_id, session.runner_id):
         if execution.id not in names and execution.home_id == runner.home_id:
@@ -63,13 +68,24 @@ def resume(tx: Transaction, session: SessionKey, inventory: Inventory) -> Done[N
         draining=runner.draining,
     )
     effects += [opened, RefreshDesired(workspace_id=session.workspace_id, runner_id=session.runner_id)]
-    return Done(None, [*effects, WakeDispatch(workspace_id=session.workspace_id)])
+    return Done(frozenset(known), [*effects, WakeDispatch(workspace_id=session.workspace_id)])
 
 
-def _answer_one(tx: Transaction, session: SessionKey, held: Held, position: OutputPosition | None) -> list[Effect]:
+def _own(tx: Transaction, session: SessionKey, held: Held) -> ExecutionRow | None:
+    """The execution that a runner says it holds, if it is one of its own."""
     execution = executions.get(tx, session.workspace_id, held.execution_id)
-    if execution is not None and (execution.runner_id != session.runner_id or execution.fence != held.fence):
-        execution = None
+    if execution is None or execution.runner_id != session.runner_id or execution.fence != held.fence:
+        return None
+    return execution
+
+
+def _answer_one(
+    tx: Transaction,
+    session: SessionKey,
+    held: Held,
+    execution: ExecutionRow | None,
+    position: OutputPosition | None,
+) -> list[Effect]:
     task = tasks.get(tx, session.workspace_id, execution.task_id) if execution else None
     known = _known(tx, execution, task) if execution and task else None
     decided = answer(held, known)

@@ -60,7 +60,6 @@ class PlayedSession:
     epoch: int
     workspace_id: str = WORKSPACE
     workspace: str = "acme"
-    is_resumed: bool = True
     sent: list[ToRunner] = field(default_factory=list)
     closed: list[tuple[str, str]] = field(default_factory=list)
 

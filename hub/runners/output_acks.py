@@ -1,0 +1,57 @@
+"""Acknowledging output: at half a window, or after 250 ms, whichever comes first (core.md §3)."""
+
+import asyncio
+from collections.abc import Callable
+
+from agent.wire.limits import OUTPUT_ACK_BYTES, OUTPUT_ACK_S
+from agent.wire.messages import OutputAck, OutputRewind, ToRunner
+
+
+class OutputAcks:
+    """What one session's runner was told of its outputs, and what it should be told."""
+
+    def __init__(self, send: Callable[[ToRunner], None]) -> None:
+        self._send = send
+        self._told: dict[str, tuple[int, int]] = {}
+        self._now: dict[str, tuple[int, int]] = {}
+        self._rewound: dict[str, int] = {}
+        self._changed = asyncio.Event()
+
+    def begin(self, execution_id: str, have: int, safe: int) -> None:
+        """The runner was told this much at its resume."""
+        self._told[execution_id] = self._now[execution_id] = (have, safe)
+
+    def advanced(self, execution_id: str, have: int, safe: int | None = None) -> None:
+        """An output grew, or became durable."""
+        known_have, known_safe = self._now.get(execution_id, (0, 0))
+        self._now[execution_id] = (max(have, known_have), known_safe if safe is None else max(safe, known_safe))
+        self._rewound.pop(execution_id, None)
+        told_have, _ = self._told.get(execution_id, (0, 0))
+        if have - told_have >= OUTPUT_ACK_BYTES:
+            self._tell(execution_id)
+        else:
+            self._changed.set()
+
+    def hole(self, execution_id: str, have: int) -> None:
+        """A frame began behind what is stored: ask once for the rest, however many frames are under way."""
+        if self._rewound.get(execution_id) != have:
+            self._rewound[execution_id] = have
+            self._send(OutputRewind(execution_id=execution_id, start=have))
+
+    def forget(self, execution_id: str) -> None:
+        """Nothing more will be told of it."""
+        for known in (self._told, self._now, self._rewound):
+            known.pop(execution_id, None)
+
+    async def run(self) -> None:
+        """Tell what changed, every 250 ms at most."""
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(OUTPUT_ACK_S)
+            self._changed.clear()
+            for execution_id in [known for known, now in self._now.items() if self._told.get(known) != now]:
+                self._tell(execution_id)
+
+    def _tell(self, execution_id: str) -> None:
+        have, safe = self._told[execution_id] = self._now[execution_id]
+        self._send(OutputAck(execution_id=execution_id, have=have, safe=safe))

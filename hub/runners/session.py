@@ -1,0 +1,255 @@
+"""One runner's open session: what comes in, what goes out, how it ends (core.md D5; P8, P9).
+
+Three tasks below one TaskGroup::
+
+    reader   frames in: heartbeats and credits at once, output straight to the store of outputs, the rest to the inbox;
+             it never awaits the database
+    worker   inbox in order: inventory, facts in groups, preparations; each write guarded by the epoch
+    writer   what could not be sent at once; and output acks
+
+The session ends when any of them does, or when `close` is called; then its credits are void and its row is closed.
+"""
+
+import asyncio
+import logging
+import random
+import secrets
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import assert_never
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from agent.wire.codec import ProtocolError, decode_output, decode_to_hub, encode
+from agent.wire.facts import Fact
+from agent.wire.messages import (
+    Bye,
+    Forget,
+    Heartbeat,
+    HeartbeatAck,
+    Held,
+    Hello,
+    OutputGap,
+    Preparation,
+    ResumeEnd,
+    SlotBusy,
+    SlotFree,
+    Start,
+    ToHub,
+    ToRunner,
+)
+from hub.context import Hub
+from hub.errors import Unavailable
+from hub.runners.output_acks import OutputAcks
+from hub.runners.sessions import Sessions
+from hub.runners.writer import BacklogFull, OrderedWriter
+from hub.services.effects import ByeReason
+from hub.services.facts import SessionKey, SessionOver
+from hub.services.runners import Opened
+
+log = logging.getLogger(__name__)
+
+INBOX_MAX = 4096
+"""Messages of a runner that may wait for the database; one more ends its session."""
+_FAREWELL_S = 2.0
+_COME_BACK_S = (0.2, 3.0)
+"""A herd is spread over this when a hub stops in order (R5)."""
+
+Inbound = Fact | Held | ResumeEnd | Preparation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A socket whose handshake is done."""
+
+    socket: web.WebSocketResponse
+    transport: asyncio.WriteTransport
+    hello: Hello
+    opened: Opened
+
+
+class RunnerSession:
+    """See the module. Made on the loop, registered by whoever made it."""
+
+    def __init__(self, hub: Hub, sessions: Sessions, connection: Connection) -> None:
+        self._hub = hub
+        self._sessions = sessions
+        self._socket = connection.socket
+        self._opened = connection.opened
+        self.hello = connection.hello
+        self.ticket = secrets.token_urlsafe(32)
+        self.inbox: asyncio.Queue[Inbound] = asyncio.Queue(INBOX_MAX)
+        self.ended = asyncio.Event()
+        self.acks = OutputAcks(self.send)
+        self._writer = OrderedWriter(connection.socket, connection.transport)
+        self._transport = connection.transport
+        self._closing = asyncio.Event()
+        self._why: tuple[ByeReason, str] | None = None
+
+    @property
+    def key(self) -> SessionKey:
+        """The session as services name it."""
+        return self._opened.key
+
+    @property
+    def workspace_id(self) -> str:
+        """The workspace that the runner belongs to."""
+        return self._opened.key.workspace_id
+
+    @property
+    def workspace(self) -> str:
+        """That workspace's label."""
+        return self._opened.workspace
+
+    @property
+    def runner_id(self) -> str:
+        """The runner."""
+        return self._opened.key.runner_id
+
+    @property
+    def epoch(self) -> int:
+        """The session's number."""
+        return self._opened.key.epoch
+
+    # --- out ---
+
+    def send(self, message: ToRunner) -> None:
+        """Send in order, now if the socket takes it; a session whose backlog is full is closed."""
+        if self._closing.is_set():
+            return
+        if isinstance(message, Start):
+            self._sessions.own(message.execution_id, self)
+        elif isinstance(message, Forget):
+            self._sessions.disown(message.execution_id)
+            self.acks.forget(message.execution_id)
+        try:
+            self._writer.put(encode(message))
+        except BacklogFull:
+            self.close("overload", "the runner does not read")
+
+    def close(self, reason: ByeReason, message: str = "") -> None:
+        """Say goodbye and end the session soon; returns at once. No credit of it is given out from now on."""
+        if self._closing.is_set():
+            return
+        self._why = (reason, message)
+        self._hub.book.drop_session(self.runner_id, self.epoch)
+        come_back_s = random.uniform(*_COME_BACK_S) if reason == "shutdown" else None  # noqa: S311 - a spread, no secret
+        bye = Bye(reason=reason, message=message, reconnect_after_s=come_back_s)
+        with suppress(BacklogFull):
+            self._writer.put(encode(bye))
+        self._closing.set()
+
+    @property
+    def why(self) -> str:
+        """Why it ended."""
+        return "connection lost" if self._why is None else ": ".join(part for part in self._why if part)
+
+    # --- life ---
+
+    async def serve(self, work: Callable[["RunnerSession"], Coroutine[None, None, None]]) -> None:
+        """Live until the socket ends, the runner breaks the protocol, or `close` is called."""
+        async with asyncio.TaskGroup() as group:
+            parts = {
+                "reader": self._read(),
+                "worker": work(self),
+                "writer": self._writer.run(),
+                "acks": self.acks.run(),
+            }
+            running = [
+                group.create_task(self._part(part), name=f"{name} of {self.runner_id}") for name, part in parts.items()
+            ]
+            try:
+                await self._closing.wait()
+                await self._farewell()
+            finally:
+                for task in running:
+                    task.cancel()
+
+    async def _part(self, part: Coroutine[None, None, None]) -> None:
+        """Run one part; however it ends, the session ends with it, and says why where that is the runner's business."""
+        try:
+            await part
+        except ProtocolError as error:
+            log.warning("runner %s broke the protocol: %s", self.runner_id, error)
+            self.close("protocol", str(error)[:500])
+        except SessionOver as error:
+            self.close("replaced", str(error))
+        except Unavailable as error:
+            log.warning("session of runner %s: %s", self.runner_id, error)
+            self.close("overload", "the hub could not write")
+        except (ConnectionError, TimeoutError) as error:
+            log.info("runner %s is silent or gone: %s", self.runner_id, error)
+        except Exception:
+            log.exception("session of runner %s failed", self.runner_id)
+            self.close("overload", "the hub failed")
+        self._closing.set()
+
+    async def _farewell(self) -> None:
+        """Flush what is queued and close; a runner that does not read is cut off (S5: within 5 s)."""
+        try:
+            async with asyncio.timeout(_FAREWELL_S):
+                await self._writer.flush()
+                code = WSCloseCode.SERVICE_RESTART if self._why and self._why[0] == "shutdown" else WSCloseCode.OK
+                await self._socket.close(code=code)
+        except (TimeoutError, ConnectionError):
+            self._transport.abort()
+
+    # --- in ---
+
+    async def _read(self) -> None:
+        silence_s = self._hub.settings.silence_s
+        while True:
+            received = await self._socket.receive(silence_s)
+            if received.type is WSMsgType.TEXT:
+                self._on_message(decode_to_hub(received.data))
+            elif received.type is WSMsgType.BINARY:
+                self._on_output(received.data)
+            elif received.type is WSMsgType.ERROR:
+                raise ProtocolError(f"the socket failed: {self._socket.exception()}")
+            else:
+                return
+
+    def _on_message(self, message: ToHub) -> None:
+        """Answer at once what needs no database; queue the rest in order."""
+        match message:
+            case Heartbeat():
+                self._on_heartbeat(message)
+            case SlotFree() | SlotBusy():
+                self._on_slot(message)
+            case OutputGap():
+                if self._sessions.owner(message.execution_id) is self:
+                    self._hub.outputs.gap(self.workspace_id, message.execution_id, message.gap)
+            case Fact() | Held() | ResumeEnd() | Preparation():
+                try:
+                    self.inbox.put_nowait(message)
+                except asyncio.QueueFull:
+                    self.close("overload", "the hub does not keep up")
+            case Hello():
+                raise ProtocolError("a second hello")
+            case _:
+                assert_never(message)
+
+    def _on_heartbeat(self, beat: Heartbeat) -> None:
+        self._sessions.heard(self.runner_id)
+        if self._hub.book.renew(self.runner_id, self.epoch, beat.stamp, ready=beat.ready):
+            self._hub.signals.dispatch.ring(self.workspace_id)
+        self.send(HeartbeatAck(number=beat.number))
+
+    def _on_slot(self, slot: SlotFree | SlotBusy) -> None:
+        book = self._hub.book
+        if isinstance(slot, SlotBusy):
+            book.slot_busy(self.runner_id, self.epoch, slot.slot, slot.generation)
+        elif book.slot_free(self.runner_id, self.epoch, slot.slot, slot.generation, slot.stamp):
+            self._hub.signals.dispatch.ring(self.workspace_id)
+
+    def _on_output(self, raw: bytes) -> None:
+        """Output goes straight to its store; of executions that are not this session's, nothing is taken."""
+        frame = decode_output(raw)
+        if self._sessions.owner(frame.execution_id) is not self:
+            return
+        receipt = self._hub.outputs.receive(self.workspace_id, frame)
+        if receipt.hole:
+            self.acks.hole(frame.execution_id, receipt.have)
+        else:
+            self.acks.advanced(frame.execution_id, receipt.have)

@@ -1,0 +1,139 @@
+"""The runners' websocket, ``GET /runner/v1/link``: admission, handshake, one session, its end."""
+
+import asyncio
+import logging
+import math
+import re
+from typing import cast
+
+from aiohttp import WSCloseCode, web
+
+from agent.wire.codec import ProtocolError, encode
+from agent.wire.enrolment import NONCE_HEADER
+from agent.wire.limits import FRAME_MAX_BYTES
+from agent.wire.messages import Rejected, Welcome
+from hub.context import Hub
+from hub.errors import Unavailable
+from hub.runners.admission import Admission
+from hub.runners.handshake import Greeted, Handshake, HandshakeRefused
+from hub.runners.session import Connection, RunnerSession
+from hub.runners.sessions import Sessions
+from hub.runners.worker import Worker
+from hub.services import runners
+from hub.services.runners import Opened
+
+log = logging.getLogger(__name__)
+
+_NONCE = re.compile(r"[0-9a-f]{64}\Z")
+_REPLACE_S = 10.0
+"""Longest wait for an old session of the runner to be gone; it is cut off long before."""
+
+
+class LinkEndpoint:
+    """Serves runners' connections for one hub."""
+
+    def __init__(self, hub: Hub, sessions: Sessions) -> None:
+        self._hub = hub
+        self._sessions = sessions
+        self._handshake = Handshake(hub.store, hub.identity, hub.settings)
+        self._worker = Worker(hub, sessions)
+        self._admission = Admission(hub.settings.admissions_per_s, hub.clock.monotonic)
+        self._stopping = False
+        hub.outputs.on_progress(self._output_safe)
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """One connection, from its upgrade to its end."""
+        wait_s = self._admission.admit()
+        if wait_s or self._stopping:
+            seconds = str(max(1, math.ceil(wait_s)))
+            return web.Response(status=503, text="too many runners at once\n", headers={"Retry-After": seconds})
+        if not _NONCE.match(request.headers.get(NONCE_HEADER, "")):
+            return web.Response(status=400, text=f"{NONCE_HEADER} is missing: this address is for botyard-agent\n")
+        socket = web.WebSocketResponse(compress=False, max_msg_size=FRAME_MAX_BYTES + 1024, autoclose=True)
+        await socket.prepare(request)
+        try:
+            greeted = await self._handshake.greet(socket, request)
+            await self._live(socket, request, greeted)
+        except HandshakeRefused as refused:
+            log.info("a runner was refused: %s", refused.answer.code)
+            await socket.send_str(encode(refused.answer))
+        except (ProtocolError, TimeoutError, ConnectionError, Unavailable) as error:
+            log.info("a handshake from %s failed: %s", request.remote, error)
+        await socket.close(code=WSCloseCode.POLICY_VIOLATION)
+        return socket
+
+    def stop(self) -> None:
+        """Take no connection any more; tell every runner when to come back (R5)."""
+        self._stopping = True
+        for session in self._sessions.all():
+            session.close("shutdown", "the hub restarts")
+
+    async def stopped(self) -> None:
+        """Wait until every session has ended."""
+        for session in self._sessions.all():
+            await session.ended.wait()
+
+    async def _live(self, socket: web.WebSocketResponse, request: web.Request, greeted: Greeted) -> None:
+        runner_id = greeted.runner.id
+        async with self._sessions.opening(runner_id):
+            await self._end_old(runner_id)
+            opened = await self._open(greeted)
+            transport = cast("asyncio.WriteTransport", request.transport)
+            connection = Connection(socket=socket, transport=transport, hello=greeted.hello, opened=opened)
+            session = RunnerSession(self._hub, self._sessions, connection)
+            self._sessions.add(session)
+        try:
+            self._hub.book.open_session(opened.key.workspace_id, runner_id, opened.key.epoch, opened.labels)
+            self._sessions.heard(runner_id)
+            await socket.send_str(encode(_welcome(session, opened, greeted.protocol)))
+            log.info("runner %s connected, epoch %d", opened.name, session.epoch)
+            await session.serve(self._worker.run)
+        finally:
+            await asyncio.shield(self._closed(session, opened))
+
+    async def _end_old(self, runner_id: str) -> None:
+        """D5: a session opens after the old one's reader and queue are gone."""
+        old = self._sessions.find(runner_id)
+        if old is not None:
+            old.close("replaced", "the runner connected again")
+            async with asyncio.timeout(_REPLACE_S):
+                await old.ended.wait()
+
+    async def _open(self, greeted: Greeted) -> Opened:
+        runner = greeted.runner
+        opened = await self._hub.store.write(
+            runners.open_session, runner.workspace_id, greeted.hello, self._hub.identity.hub_id, urgent=True
+        )
+        if opened is None:
+            answer = Rejected(code="busy", message="another connection of this runner was first", final=False)
+            refused = HandshakeRefused(answer.code, answer.message)
+            refused.answer = answer
+            raise refused
+        return opened
+
+    async def _closed(self, session: RunnerSession, opened: Opened) -> None:
+        """The end of a session, whatever ended it: no credit, no ticket, no output of it counts any more."""
+        self._hub.book.drop_session(session.runner_id, session.epoch)
+        self._sessions.remove(session)
+        try:
+            await self._hub.store.write(runners.close_session, session.key, session.why, urgent=True)
+        except Unavailable as error:
+            log.warning("the end of a session of %s was not written: %s", opened.name, error)
+        finally:
+            session.ended.set()
+        log.info("runner %s disconnected, epoch %d: %s", opened.name, session.epoch, session.why)
+
+    def _output_safe(self, execution_id: str, have: int, safe: int) -> None:
+        owner = self._sessions.owner(execution_id)
+        if owner is not None:
+            owner.acks.advanced(execution_id, have, safe)
+
+
+def _welcome(session: RunnerSession, opened: Opened, protocol: int) -> Welcome:
+    return Welcome(
+        protocol=protocol,
+        epoch=session.epoch,
+        ticket=session.ticket,
+        runner_name=opened.name,
+        workspace=opened.workspace,
+    )

@@ -1,0 +1,71 @@
+"""The one ordered way out of a socket: at once while the peer reads, from a bounded backlog while it does not."""
+
+import asyncio
+from collections import deque
+
+from aiohttp import web
+
+BACKLOG_MAX = 4096
+"""Messages that may wait for a slow runner; one more ends its session."""
+_BUFFER_MAX_BYTES = 32 * 1024
+
+
+class BacklogFull(Exception):  # noqa: N818 - a state of the peer, not a fault of ours
+    """The runner does not read what it is sent."""
+
+
+class OrderedWriter:
+    """Sends text frames in order.
+
+    `put` writes in the caller's own turn of the loop when the socket takes it, so that a `Start` leaves with the
+    effects of its commit; else the frame waits for `run`.
+    """
+
+    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.WriteTransport) -> None:
+        self._socket = socket
+        self._transport = transport
+        self._backlog: deque[str] = deque()
+        self._more = asyncio.Event()
+        self._sending = False
+
+    def put(self, frame: str) -> None:
+        """Send a frame, now or in its turn. Raises BacklogFull."""
+        if self._backlog or self._sending or self._transport.get_write_buffer_size() > _BUFFER_MAX_BYTES:
+            if len(self._backlog) >= BACKLOG_MAX:
+                raise BacklogFull
+            self._backlog.append(frame)
+            self._more.set()
+            return
+        self._send_now(frame)
+
+    async def run(self) -> None:
+        """Send what had to wait, at the runner's pace."""
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Send the whole backlog."""
+        while self._backlog:
+            self._sending = True
+            try:
+                await self._socket.send_str(self._backlog.popleft())
+            finally:
+                self._sending = False
+
+    def _send_now(self, frame: str) -> None:
+        """Take the first step of `send_str`: it hands the whole frame to the transport before it waits for anything.
+
+        Only its wait for a slow peer is left out; the next frame finds the buffer full and goes by `run`.
+        """
+        if self._transport.is_closing() or self._socket.closed:
+            return
+        step = self._socket.send_str(frame)
+        try:
+            step.send(None)
+        except StopIteration:
+            return
+        except ConnectionError:
+            return
+        step.close()

@@ -22,8 +22,12 @@ from pathlib import Path
 EXECUTION_VARIABLE = "BOTYARD_EXECUTION_ID"
 _KILL_ROUNDS = 50
 _PROC = Path("/proc")
-_KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
-"""On Windows `os.kill` with SIGTERM is TerminateProcess."""
+
+if sys.platform == "win32":
+    KILL = signal.SIGTERM
+    """There `os.kill` with it is TerminateProcess."""
+else:
+    KILL = signal.SIGKILL
 
 
 def start_of(pid: int) -> str | None:
@@ -80,7 +84,7 @@ def signal_all(pids: Iterable[int], number: int) -> None:
 def kill_tree(pid: int) -> None:
     """End everything below `pid`, then `pid`, with SIGKILL; what cannot be killed is left."""
     kill_below(pid)
-    signal_all([pid], _KILL)
+    signal_all([pid], KILL)
 
 
 def kill_below(pid: int) -> None:
@@ -94,7 +98,7 @@ def kill_below(pid: int) -> None:
             return
         if sys.platform != "win32":
             signal_all(below, signal.SIGSTOP)
-        signal_all(below, _KILL)
+        signal_all(below, KILL)
 
 
 def find_by_execution_id(execution_id: str) -> list[int]:
@@ -160,10 +164,12 @@ def _stat(pid: int) -> list[str] | None:
 def _started_boot_ns(pid: int) -> int:
     fields = _stat(pid)
     # One tick of grace: the kernel rounds down.
-    return (int(fields[19]) + 1) * (1_000_000_000 // os.sysconf("SC_CLK_TCK")) if fields else 0
+    return (int(fields[19]) + 1) * _TICK_NS if fields else 0
 
 
 _boot_id: list[str] = []
+_TICK_NS = 10_000_000
+"""USER_HZ is 100 on every Linux that CPython runs on."""
 
 
 def _boot() -> str:

@@ -9,9 +9,10 @@ named systemd hierarchy, killed by signals until it is empty. It sets no limits:
 """
 
 import os
-import signal
 import sys
 from pathlib import Path
+
+from agent.process import KILL, signal_all
 
 _KILL_ROUNDS = 50
 _MOUNTS = Path("/proc/self/mountinfo")
@@ -38,7 +39,7 @@ def make_cgroup(execution_id: str) -> Path | None:
 
 def open_procs(group: Path) -> int:
     """Open `cgroup.procs` for writing; who writes "0" enters the group. The caller closes it."""
-    return os.open(group / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+    return os.open(group / "cgroup.procs", os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
 
 
 def kill_cgroup(group: Path) -> None:
@@ -125,8 +126,4 @@ def _kill_members(group: Path) -> None:
         found = members(group)
         if not found:
             return
-        for pid in found:
-            try:
-                os.kill(pid, signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
-            except ProcessLookupError:
-                continue
+        signal_all(found, KILL)

@@ -36,6 +36,7 @@ from agent.wire.words import GapReason
 
 _BUFFER_BYTES = 4 * (FRAME_DATA_MAX_BYTES + FRAME_HEADER_BYTES)
 _MARK_EVERY_BYTES = 512 * 1024
+_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 class ReadState(StrEnum):
@@ -202,11 +203,11 @@ class SegmentReader:
         if fd < 0:
             return b""
         if size is None:
-            return os.pread(fd, os.fstat(fd).st_size, cursor.position)
+            return _read_at(fd, os.fstat(fd).st_size, cursor.position)
         skip = cursor.position - self._buffer_at
         piece = self._buffer[skip : skip + size] if skip >= 0 else b""
         if not _holds_frame(piece):
-            self._buffer = os.pread(fd, _BUFFER_BYTES, cursor.position)
+            self._buffer = _read_at(fd, _BUFFER_BYTES, cursor.position)
             self._buffer_at = cursor.position
             piece = self._buffer[:size]
         return piece
@@ -215,7 +216,7 @@ class SegmentReader:
         if self._open_number != number:
             self.close()
             try:
-                self._fd = os.open(self._folder / segment_name(number), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+                self._fd = os.open(self._folder / segment_name(number), os.O_RDONLY | _FLAGS)
             except FileNotFoundError:
                 return -1
             self._open_number = number
@@ -281,6 +282,11 @@ class SegmentReader:
         if is_writer_alive:
             return ReadState.WAIT
         return ReadState.TORN if is_torn else ReadState.END
+
+
+def _read_at(fd: int, size: int, position: int) -> bytes:
+    os.lseek(fd, position, os.SEEK_SET)
+    return os.read(fd, size)
 
 
 def _wanted(content: Piece | Gap, offset: int) -> Piece | Gap | None:

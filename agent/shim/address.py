@@ -1,6 +1,7 @@
-"""Where a shim listens: a Unix socket in its folder; on Windows a port of the loopback, whose number stands there instead.
+"""Where a shim listens: a Unix socket in its folder; on Windows a loopback port, whose number stands there instead.
 
-The path of a Unix socket is short (108 bytes), a folder's may be long: it is bound and connected through the open folder.
+The path of a Unix socket is short (108 bytes), a folder's may be long: it is bound and connected through the open
+folder.
 """
 
 import os

@@ -1,11 +1,12 @@
 """What the supervisor knows of a bot's processes, whatever the platform: where to read, what has ended, how to end it.
 
-POSIX: `child.py`, `tree.py`. Windows: `body_windows.py`. The supervisor's loop waits for *sources*: pipes there, sockets
-that threads feed here, because a selector on Windows knows only sockets.
+POSIX: `body_posix.py`, `child.py`, `tree.py`. Windows: `body_windows.py`. The supervisor's loop waits for *sources*:
+pipes there, sockets that threads feed here, because a selector on Windows knows only sockets.
 """
 
 import os
 import socket
+import sys
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,7 +47,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
-    """The bot's main process, just started. `exec_error` tells later whether it became the bot; None: `failure` says it."""
+    """The bot's main process, just started. `exec_error` tells later whether it became the bot; else `failure` does."""
 
     pid: int
     stdout: Source
@@ -104,7 +105,8 @@ class PipeSource:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        os.set_blocking(fd, False)  # type: ignore[attr-defined,unused-ignore]  # no such call on Windows, nor such a pipe
+        if sys.platform != "win32":
+            os.set_blocking(fd, False)
 
     def fileno(self) -> int:
         """Return the descriptor to wait for."""

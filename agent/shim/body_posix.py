@@ -1,3 +1,4 @@
+# ruff: noqa: E402 - the platform is asserted first, so that a type checker for another one stops there
 """A bot's processes on Linux and macOS: the child by fork and exec, its tree by descent."""
 
 import os
@@ -5,13 +6,13 @@ import signal
 import sys
 from pathlib import Path
 
+assert sys.platform != "win32"  # for the type checker; Windows has `body_windows`
+
 from agent.shim import child as forking
 from agent.shim.body import Child, PipeSource
 from agent.shim.child import read_failure
 from agent.shim.order import ShimOrder
 from agent.shim.tree import DescentTree
-
-assert sys.platform != "win32"  # noqa: S101 - tells the type checker; Windows has `body_windows`
 
 __all__ = ["let_go", "read_failure", "start_bot"]
 

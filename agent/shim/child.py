@@ -27,7 +27,7 @@ from agent.shim import kernel
 from agent.shim.body import Child, PipeSource, StartFailure
 from agent.shim.order import ShimOrder
 
-assert sys.platform != "win32"  # noqa: S101 - tells the type checker; Windows has `body_windows`
+assert sys.platform != "win32"  # for the type checker; Windows has `body_windows`
 
 import resource  # noqa: E402 - not there on Windows
 

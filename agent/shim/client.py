@@ -17,9 +17,9 @@ Every request raises `ShimGone` when the shim has ended, `ShimRefused` when it c
 after `REQUEST_S`. What ended is told by `exit_file.read_exit(folder, disk)`, with or without a shim.
 """
 
-import array
 import asyncio
 import itertools
+import json
 import os
 import socket
 from base64 import b64decode, b64encode
@@ -31,13 +31,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from agent.shim import address
+from agent.shim.channel import Channel
 from agent.shim.exit_file import ExitRecord, decode_exit
 from agent.shim.order import Stamp
 from agent.shim.wire import WIRE_VERSION, Incoming, Message, WireError, encode
 from agent.wire.words import StopCause
 
 REQUEST_S = 10.0
-_READ_BYTES = 256 * 1024
 
 
 class ShimGone(ConnectionError):  # noqa: N818 - it says what is, as TimeoutError does not need "Error" twice
@@ -103,7 +103,6 @@ class ShimClient:
     """One connection to one shim. Made by `connect`."""
 
     def __init__(self, connected: socket.socket) -> None:
-        self._socket = connected
         self._loop = asyncio.get_running_loop()
         self._incoming = Incoming()
         self._descriptors: deque[int] = deque()
@@ -115,7 +114,7 @@ class ShimClient:
         self._sending = asyncio.Lock()
         self._is_open = True
         self._state: ShimState | None = None
-        self._loop.add_reader(connected.fileno(), self._on_readable)
+        self._channel = Channel(connected, self._arrived)
 
     @classmethod
     async def connect(cls, folder: Path, nonce: str) -> Self:
@@ -124,7 +123,6 @@ class ShimClient:
             connection = address.connect(folder)
         except OSError as error:
             raise ShimGone(f"no shim listens in {folder}") from error
-        connection.setblocking(False)
         client = cls(connection)
         try:
             async with asyncio.timeout(REQUEST_S):
@@ -198,8 +196,7 @@ class ShimClient:
         if not self._is_open:
             return
         self._is_open = False
-        self._loop.remove_reader(self._socket.fileno())
-        self._socket.close()
+        self._channel.close()
         while self._descriptors:
             os.close(self._descriptors.popleft())
         gone = ShimGone("the shim has closed the connection")
@@ -231,18 +228,12 @@ class ShimClient:
     async def _send(self, message: Message) -> None:
         async with self._sending:
             try:
-                await self._loop.sock_sendall(self._socket, encode(message))
+                await self._channel.send(encode(message))
             except OSError as error:
                 self.close()
                 raise ShimGone("the shim has closed the connection") from error
 
-    def _on_readable(self) -> None:
-        try:
-            data, descriptors = _receive(self._socket)
-        except BlockingIOError:
-            return
-        except OSError:
-            data, descriptors = b"", []
+    def _arrived(self, data: bytes, descriptors: Sequence[int]) -> None:
         self._descriptors.extend(descriptors)
         try:
             messages = self._incoming.feed(data)
@@ -280,17 +271,6 @@ class ShimClient:
         self._rung.set()
 
 
-def _receive(connection: socket.socket) -> tuple[bytes, Sequence[int]]:
-    width = array.array("i").itemsize
-    cloexec = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
-    data, rights, _, _ = connection.recvmsg(_READ_BYTES, socket.CMSG_SPACE(width), cloexec)
-    found = array.array("i")
-    for level, kind, content in rights:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            found.frombytes(content[: len(content) - len(content) % width])
-    return data, found
-
-
 def _bell_of(message: Message) -> Doorbell:
     return Doorbell(
         kind=DoorbellKind(message["event"]),
@@ -311,6 +291,4 @@ def _state_of(body: dict[str, Any]) -> ShimState:
 
 
 def _exit_of(body: dict[str, Any] | None) -> ExitRecord | None:
-    import json
-
     return None if body is None else decode_exit(json.dumps(body).encode())

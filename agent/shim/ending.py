@@ -43,7 +43,7 @@ class Ending:
         self._ladder: Ladder | None = None
         self._last_step: Step | None = None
         self._signaled = False
-        self._failure: "StartFailure | None" = None
+        self._failure: StartFailure | None = None
         self._is_exit_told = False
         self._is_empty_told = False
         self._is_final = False

@@ -21,6 +21,7 @@ READABLE_VERSIONS = frozenset({1})
 _RESERVED_BYTES = 32 * 1024
 _GAPS_MAX = 100
 _SURVIVORS_MAX = 50
+_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 class ExitFileError(ValueError):
@@ -77,7 +78,7 @@ class ExitFile:
         """Allocate room for both writes; raises OSError when there is none."""
         for number in (1, 2):
             path = self.folder / f"exit.reserve{number}"
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | _FLAGS, 0o600)
             try:
                 _allocate(fd)
             finally:
@@ -92,10 +93,10 @@ class ExitFile:
             return
         path = self._reserves.pop()
         file = self.disk.open_append(path)
-        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_WRONLY | _FLAGS)
         try:
             # Blanks behind the JSON, not a shorter file: the blocks are there, and stay.
-            os.pwrite(fd, data.ljust(_RESERVED_BYTES), 0)
+            os.write(fd, data.ljust(_RESERVED_BYTES))
             file.sync()
         finally:
             os.close(fd)

@@ -16,7 +16,7 @@ import sys
 from agent.shim.order import OrderError, ShimOrder, decode_order, encode_order
 from agent.shim.verdict import Verdict, decode_verdict, encode_verdict
 
-assert sys.platform != "win32"  # noqa: S101 - tells the type checker; Windows has `ahead`
+assert sys.platform != "win32"  # for the type checker; Windows has `ahead`
 
 INLINE_MAX_BYTES = 64 * 1024
 """A larger order goes as a memfd; well below any `net.core.wmem_default`."""

@@ -15,7 +15,7 @@ from agent.shim import body_posix, handover, kernel, supervisor
 from agent.shim.order import OrderError
 from agent.shim.verdict import Verdict
 
-assert sys.platform != "win32"  # noqa: S101 - tells the type checker; Windows has `ahead`
+assert sys.platform != "win32"  # for the type checker; Windows has `ahead`
 
 _IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
 _IGNORED_TOO = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)

@@ -100,6 +100,13 @@ def close_all_but(keep: set[int]) -> None:
     os.closerange(floor, _descriptor_limit())
 
 
-def _descriptor_limit() -> int:
-    # close_range(2) does the whole range in one call on Linux >= 5.9; CPython's closerange uses it.
-    return 1_048_576 if sys.platform == "linux" else int(os.sysconf("SC_OPEN_MAX"))
+if sys.platform == "darwin":
+
+    def _descriptor_limit() -> int:
+        return int(os.sysconf("SC_OPEN_MAX"))
+
+else:
+
+    def _descriptor_limit() -> int:
+        # close_range(2) does the whole range in one call on Linux >= 5.9; CPython's closerange uses it.
+        return 1_048_576

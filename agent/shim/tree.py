@@ -13,7 +13,7 @@ from agent.process import command_of, descendants, kill_below, signal_all
 from agent.process_cgroup import kill_cgroup, oom_kills
 from agent.shim.body import Exited
 
-assert sys.platform != "win32"  # noqa: S101 - tells the type checker; Windows has `body_windows`
+assert sys.platform != "win32"  # for the type checker; Windows has `body_windows`
 
 
 @dataclass(slots=True, kw_only=True)

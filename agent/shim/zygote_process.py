@@ -25,7 +25,7 @@ from typing import NoReturn
 from agent.process import kill_tree, start_of
 from agent.shim import handover, idle, kernel
 
-assert sys.platform != "win32"  # noqa: S101 - tells the type checker; Windows has `ahead`
+assert sys.platform != "win32"  # for the type checker; Windows has `ahead`
 
 FORK = b"fork"
 

@@ -1,5 +1,6 @@
 """Orders, verdicts, exit records and messages: what is written is what is read, and nothing else is taken."""
 
+import io
 import json
 import socket
 import sys
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from agent.ports.files import SystemDisk
 from agent.segments import Gap
 from agent.shim import handover
+from agent.shim.ahead import frame_order, read_order
 from agent.shim.exit_file import EXIT_NAME, ExitFile, ExitFileError, ExitRecord, StreamEnd, decode_exit, read_exit
 from agent.shim.order import LadderTimes, OrderError, Role, RunAs, ShimOrder, Stamp, decode_order, encode_order
 from agent.shim.verdict import Verdict, VerdictDesk, VerdictError, VerdictKind, decode_verdict, encode_verdict
@@ -219,3 +221,13 @@ def test_noise_is_no_message(data: bytes) -> None:
     """Too long, not JSON, or not an object: the connection is closed."""
     with pytest.raises(WireError):
         Incoming().feed(data)
+
+
+def test_an_order_comes_whole_by_standard_input_or_not_at_all() -> None:
+    """Windows: the next process started ahead reads its order from a stream (core.md §2)."""
+    framed = frame_order(ORDER)
+    assert read_order(io.BytesIO(framed)) == ORDER
+    for size in range(0, len(framed), 7):
+        assert read_order(io.BytesIO(framed[:size])) is None
+    with pytest.raises(OrderError):
+        read_order(io.BytesIO(b"\0\0\0\2{}"))

@@ -1,0 +1,245 @@
+# ruff: noqa: E402 - the platform is asserted first, so that a type checker for another one stops there
+"""Linux and macOS: the daemon's side of a zygote that forks (`agent/zygote.py` tells how it is used).
+
+The processes themselves: `agent/shim/zygote_process.py`, `agent/shim/idle.py`.
+"""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+assert sys.platform != "win32"  # for the type checker; Windows has `zygote_windows`
+
+from agent.process import start_of
+from agent.process_watch import is_gone, wait_gone
+from agent.shim.channel import receive_with
+from agent.shim.client import ShimGone
+from agent.shim.handover import read_answer, send_order
+from agent.shim.order import ShimOrder
+from agent.shim.verdict import Verdict, VerdictDesk, VerdictError
+from agent.wire.words import VoidReason
+
+VERDICT_S = 30.0
+"""core.md D1: 30 s after hand-over the daemon links `void` in any case."""
+STOP_S = 5.0
+_FORK = b"fork"
+
+
+class ZygoteGone(ConnectionError):  # noqa: N818 - it says what is
+    """The zygote has ended; idle shims that were not taken have ended with it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RunningShim:
+    """A shim with an order. It outlives this object and this daemon."""
+
+    pid: int
+    start: str
+    pidfd: int | None
+    folder: Path
+    _channel: socket.socket
+
+    async def verdict(self, desk: VerdictDesk, within_s: float = VERDICT_S) -> Verdict:
+        """Return the durable verdict on the order.
+
+        The shim's answer, where it comes; after the shim's death without one, or when the time is over, the verdict
+        that holds after our own `void` was linked: which may be `started` all the same (core.md D1).
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                data = await _receive(self._channel)
+        except TimeoutError:
+            return await asyncio.to_thread(desk.link_void, self.folder, VoidReason.SHIM_GONE, "no verdict in time")
+        finally:
+            self._channel.close()
+        try:
+            return read_answer(data)
+        except VerdictError:
+            return await asyncio.to_thread(desk.link_void, self.folder, VoidReason.SHIM_GONE, "the shim has ended")
+
+    async def wait_gone(self) -> None:
+        """Return when the shim has ended."""
+        await wait_gone(self.pid, self.start, self.pidfd)
+
+    def close(self) -> None:
+        """Let go of the descriptors; the shim goes on."""
+        self._channel.close()
+        if self.pidfd is not None:
+            os.close(self.pidfd)
+            self.pidfd = None
+
+
+@dataclass(slots=True, kw_only=True)
+class IdleShim:
+    """A shim that waits for its one order; it ends when this object is closed or the daemon dies."""
+
+    pid: int
+    start: str
+    pidfd: int | None
+    _channel: socket.socket
+
+    @property
+    def is_alive(self) -> bool:
+        """False when it has ended."""
+        return self.pidfd is None or not is_gone(self.pidfd)
+
+    def hand_over(self, order: ShimOrder, descriptors: tuple[int, ...] = ()) -> RunningShim:
+        """Give the order with its descriptors, which stay the caller's; raises `ShimGone`: then nothing was given.
+
+        The execution's folder must be there, and its parent synced (core.md D1).
+        """
+        try:
+            send_order(self._channel, order, descriptors)
+        except OSError as error:
+            self.close()
+            raise ShimGone("the idle shim has ended") from error
+        return RunningShim(
+            pid=self.pid, start=self.start, pidfd=self.pidfd, folder=Path(order.folder), _channel=self._channel
+        )
+
+    def close(self) -> None:
+        """End this idle shim."""
+        self._channel.close()
+        if self.pidfd is not None:
+            os.close(self.pidfd)
+            self.pidfd = None
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Zygote:
+    """The running zygote, and the idle shims it has forked."""
+
+    slots: int
+    _process: "subprocess.Popen[bytes]"
+    _control: socket.socket
+    _idle: deque[IdleShim] = field(default_factory=deque)
+    _asked: int = 0
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    _gone: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @classmethod
+    async def start(cls, *, slots: int) -> Self:
+        """Start a zygote and ask for its idle shims; returns before they are there. Raises OSError."""
+        ours, theirs = socket.socketpair(
+            socket.AF_UNIX, socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_STREAM
+        )
+        with theirs:
+            process = _spawn(theirs.fileno())
+        ours.setblocking(False)
+        zygote = cls(slots=slots, _process=process, _control=ours)
+        asyncio.get_running_loop().add_reader(ours.fileno(), zygote._on_readable)
+        zygote._fill()
+        return zygote
+
+    @property
+    def pid(self) -> int:
+        """Process id of the zygote."""
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """False once the zygote has ended or was closed."""
+        return not self._gone.is_set()
+
+    @property
+    def ready(self) -> int:
+        """How many idle shims can be taken now."""
+        self._drop_dead()
+        return len(self._idle)
+
+    async def take(self) -> IdleShim:
+        """Return an idle shim, waiting for one where none is ready; another is forked in its place at once."""
+        while True:
+            self._drop_dead()
+            if self._idle:
+                shim = self._idle.popleft()
+                self._fill()
+                return shim
+            if not self.is_alive:
+                raise ZygoteGone("the zygote has ended")
+            self._fill(at_least=1)
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    async def wait_gone(self) -> None:
+        """Return when the zygote has ended by itself, or was closed."""
+        await self._gone.wait()
+
+    def close(self) -> None:
+        """End the zygote and every idle shim that was not taken. Shims with an order go on."""
+        if self._gone.is_set():
+            return
+        self._gone.set()
+        self._arrived.set()
+        asyncio.get_running_loop().remove_reader(self._control.fileno())
+        self._control.close()
+        while self._idle:
+            self._idle.popleft().close()
+
+    async def reap(self) -> None:
+        """After `close`: wait until the process is gone, so that none is left as a zombie; kills it after 5 s."""
+        if self._process.poll() is not None:
+            return
+        try:
+            async with asyncio.timeout(STOP_S):
+                await wait_gone(self.pid, start_of(self.pid) or "")
+        except TimeoutError:
+            self._process.kill()
+        self._process.wait()
+
+    def _drop_dead(self) -> None:
+        for shim in [each for each in self._idle if not each.is_alive]:
+            self._idle.remove(shim)
+            shim.close()
+
+    def _fill(self, at_least: int = 0) -> None:
+        wanted = max(self.slots, at_least) - len(self._idle) - self._asked
+        for _ in range(max(0, wanted)):
+            try:
+                self._control.send(_FORK)
+            except OSError:
+                self.close()
+                return
+            self._asked += 1
+
+    def _on_readable(self) -> None:
+        try:
+            data, descriptors = receive_with(self._control, 4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, descriptors = b"", []
+        if not data:
+            self.close()
+            return
+        self._asked = max(0, self._asked - 1)
+        body = json.loads(data)
+        if "error" in body or not descriptors:
+            # It could not fork now; the next `take` asks again.
+            return
+        channel = socket.socket(fileno=descriptors[0])
+        channel.setblocking(False)
+        pidfd = descriptors[1] if len(descriptors) > 1 else None
+        self._idle.append(IdleShim(pid=body["pid"], start=body["start"], pidfd=pidfd, _channel=channel))
+        self._arrived.set()
+
+
+def _spawn(control: int) -> "subprocess.Popen[bytes]":
+    # -P: nothing is imported from the folder that the daemon happens to stand in.
+    command = [sys.executable, "-P", "-m", "agent.shim.zygote_process", str(control)]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=(control,))
+
+
+async def _receive(channel: socket.socket) -> bytes:
+    """Return one message, empty at end of file."""
+    try:
+        return await asyncio.get_running_loop().sock_recv(channel, 65536)
+    except OSError:
+        return b""

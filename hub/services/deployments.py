@@ -116,8 +116,9 @@ class ResolverLoop:
             return
         try:
             recognised = await asyncio.to_thread(recognised_build, build, self._blobs)
-        except BlobGone as error:
-            await self._store.write(builds.reject, build.workspace_id, build.id, f"its files are gone: {error}")
+        except (BlobGone, ValueError) as error:
+            # Lost files, or a package that this version of the hub no longer takes: other builds must not wait for it.
+            await self._store.write(builds.reject, build.workspace_id, build.id, f"it can't be read any more: {error}")
             return
         if recognised.requirements is None or recognised.python is None:
             await self._store.write(builds.reject, build.workspace_id, build.id, "it has no requirements to resolve")
@@ -134,7 +135,7 @@ class ResolverLoop:
 
 
 def recognised_build(build: BuildRow, blobs: Blobs) -> Recognised:
-    """A stored build as it was recognised when it was deployed. Blocks. Raises BlobGone."""
+    """A stored build as it was recognised when it was deployed. Blocks. Raises BlobGone, ValueError (PackageError)."""
     launch = builds.launch_of(build)
     said = PackageOptions(
         kind=launch.kind, entry=launch.entry or None, command=launch.command or None, python=launch.python or None

@@ -70,7 +70,7 @@ class Caller:
     @property
     def actor(self) -> str:
         """How events and tasks name this caller."""
-        return f"token:{self.name}"
+        return f"token:{self.name}" if self.execution_id is None else f"bot:{self.execution_id}"
 
     def may(self, needed: Role) -> bool:
         """Whether this caller may do what asks for `needed`."""

@@ -1,8 +1,8 @@
 """`maestro.md` §1 and §3.2 against a real store: statuses, shapes, states."""
 
+import itertools
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 
 from agent.wire.maestro import task_object
@@ -38,43 +38,36 @@ async def test_defaults_of_a_new_task(world: MaestroWorld) -> None:
         assert (task["test"], task["priority"], task["parameters"]) == (False, 5, {})
 
 
-@pytest.mark.parametrize(
-    ("data", "parameters", "priority"),
-    [
+async def test_the_body_of_maestro_client(world: MaestroWorld) -> None:
+    """§3.2: `automationLabel` is an alias; `data` is read like a body when it has a `parameters` object."""
+    cases: list[tuple[dict[str, Any], dict[str, Any], int]] = [
         ({"month": "03"}, {"month": "03"}, 5),
         ({"parameters": {"month": "03"}, "priority": 9}, {"month": "03"}, 9),
         ({"parameters": "text"}, {"parameters": "text"}, 5),
         ({}, {}, 5),
-    ],
-)
-async def test_the_body_of_maestro_client(
-    world: MaestroWorld, data: dict[str, Any], parameters: dict[str, Any], priority: int
-) -> None:
-    """§3.2: `automationLabel` is an alias; `data` is read like a body when it has a `parameters` object."""
-    status, task = await world.call("POST", "/task", json={"automationLabel": "invoices", "data": data})
+    ]
+    for data, parameters, priority in cases:
+        status, task = await world.call("POST", "/task", json={"automationLabel": "invoices", "data": data})
 
-    assert (status, task["parameters"], task["priority"]) == (200, parameters, priority)
+        assert (status, task["parameters"], task["priority"]) == (200, parameters, priority)
 
 
-@pytest.mark.parametrize(
-    ("sent", "shown"),
-    [
+async def test_forms_of_min_execution_date(world: MaestroWorld) -> None:
+    """§1.5: naive means UTC."""
+    for sent, shown in (
         ("2030-03-09T01:02:03", "2030-03-09T01:02:03.000+00:00"),
         ("2030-03-09T01:02:03.000456", "2030-03-09T01:02:03.000+00:00"),
         ("2030-03-09T01:02:03-03:00", "2030-03-09T04:02:03.000+00:00"),
         ("2030-03-09T01:02:03.000Z", "2030-03-09T01:02:03.000+00:00"),
-    ],
-)
-async def test_forms_of_min_execution_date(world: MaestroWorld, sent: str, shown: str) -> None:
-    """§1.5: naive means UTC."""
-    _, task = await world.call("POST", "/task", json={"activityLabel": "invoices", "minExecutionDate": sent})
+    ):
+        _, task = await world.call("POST", "/task", json={"activityLabel": "invoices", "minExecutionDate": sent})
 
-    assert (task["minExecutionDate"], task["state"]) == (shown, "START")
+        assert (task["minExecutionDate"], task["state"]) == (shown, "START")
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
+async def test_tasks_that_cannot_be_made(world: MaestroWorld) -> None:
+    """§1.3: an object with a string `message`, also for bodies that do not parse."""
+    for body, expected in (
         (b'{"activityLabel": "nobody"}', 404),
         (b"{}", 400),
         (b"", 400),
@@ -87,15 +80,12 @@ async def test_forms_of_min_execution_date(world: MaestroWorld, sent: str, shown
         (b'{"activityLabel"', 400),
         (b"[1]", 400),
         (b"\xff\xfe", 400),
-    ],
-)
-async def test_tasks_that_cannot_be_made(world: MaestroWorld, body: bytes, status: int) -> None:
-    """§1.3: an object with a string `message`, also for bodies that do not parse."""
-    answered, error = await world.call("POST", "/task", data=body)
+    ):
+        status, error = await world.call("POST", "/task", data=body)
 
-    assert (answered, error["status"], error["path"]) == (status, status, "/api/v2/task")
-    assert error["message"]
-    assert error["error"] == {400: "Bad Request", 404: "Not Found"}[status]
+        assert (status, error["status"], error["path"]) == (expected, expected, "/api/v2/task"), body
+        assert error["message"]
+        assert error["error"] == {400: "Bad Request", 404: "Not Found"}[status]
 
 
 async def test_a_free_slot_is_used_at_once(world: MaestroWorld) -> None:
@@ -109,35 +99,25 @@ async def test_a_free_slot_is_used_at_once(world: MaestroWorld) -> None:
     assert (await world.call("GET", "/task/1"))[1]["state"] == "RUNNING"
 
 
-@pytest.mark.parametrize(
-    ("method", "tail"), [("GET", ""), ("POST", ""), ("POST", "/cancel"), ("POST", "/finish"), ("POST", "/restart")]
-)
-async def test_what_is_not_there_is_404(world: MaestroWorld, method: str, tail: str) -> None:
+async def test_what_is_not_there_is_404(world: MaestroWorld) -> None:
     """§1.6: an id that does not even parse is not there."""
-    for word in ("abc", "0", "-1", "99", "None", "1.0", "9" * 30):
+    calls = (("GET", ""), ("POST", ""), ("POST", "/cancel"), ("POST", "/finish"), ("POST", "/restart"))
+    for word, (method, tail) in itertools.product(("abc", "0", "-1", "99", "None", "1.0", "9" * 30), calls):
         status, error = await world.call(method, f"/task/{word}{tail}")
 
-        assert (status, error["error"]) == (404, "Not Found")
+        assert (status, error["error"]) == (404, "Not Found"), (word, method, tail)
 
 
-@pytest.mark.parametrize(
-    "finish",
-    [
-        ("SUCCESS", "SUCCESS"),
-        ("failed", "FAILED"),
-        (2, "PARTIALLY_COMPLETED"),
-        (None, "SUCCESS"),
-    ],
-)
-async def test_a_task_that_never_ran_can_be_finished(world: MaestroWorld, finish: tuple[object, str]) -> None:
+async def test_a_task_that_never_ran_can_be_finished(world: MaestroWorld) -> None:
     """§3.2: accepted in any state; enums as strings or ordinals (§1.7)."""
-    number = await world.new_task()
     items = {"totalItems": 10, "processedItems": 8, "failedItems": 2}
+    cases = (("SUCCESS", "SUCCESS"), ("failed", "FAILED"), (2, "PARTIALLY_COMPLETED"), (None, "SUCCESS"))
+    for sent, shown in cases:
+        number = await world.new_task()
+        status, task = await world.call("POST", f"/task/{number}", json=DONE | items | {"finishStatus": sent})
 
-    status, task = await world.call("POST", f"/task/{number}", json=DONE | items | {"finishStatus": finish[0]})
-
-    assert (status, task["state"], task["finishStatus"], task["finishMessage"]) == (200, "FINISHED", finish[1], "ok")
-    assert (task["totalItems"], task["processedItems"], task["failedItems"]) == (10, 8, 2)
+        assert (status, task["state"], task["finishStatus"], task["finishMessage"]) == (200, "FINISHED", shown, "ok")
+        assert (task["totalItems"], task["processedItems"], task["failedItems"]) == (10, 8, 2)
 
 
 async def test_the_last_finish_counts(world: MaestroWorld) -> None:
@@ -283,8 +263,7 @@ async def test_pages(world: MaestroWorld) -> None:
     assert (nobody["totalElements"], nobody["totalPages"], nobody["first"], nobody["last"]) == (0, 0, True, True)
 
 
-@pytest.mark.parametrize("state", ["START", "RUNNING", "FINISHED", "CANCELED"])
-async def test_the_filter_finds_what_the_objects_say(world: MaestroWorld, state: str) -> None:
+async def test_the_filter_finds_what_the_objects_say(world: MaestroWorld) -> None:
     """§3.2: `stateFilter` and `state` never disagree, amendments and reports included."""
     start = await world.running_task()
     reported = await world.running_task(generation=2)
@@ -298,11 +277,12 @@ async def test_the_filter_finds_what_the_objects_say(world: MaestroWorld, state:
     assert start.work.task.number != reported.work.task.number
 
     _, everything = await world.call("GET", "/task")
-    _, found = await world.call("GET", f"/task?stateFilter={state}")
+    for state in ("START", "RUNNING", "FINISHED", "CANCELED"):
+        _, found = await world.call("GET", f"/task?stateFilter={state}")
 
-    wanted = [row["id"] for row in everything["content"] if row["state"] == state]
-    assert wanted
-    assert [row["id"] for row in found["content"]] == wanted
+        wanted = [row["id"] for row in everything["content"] if row["state"] == state]
+        assert wanted
+        assert [row["id"] for row in found["content"]] == wanted
 
 
 async def test_an_own_number_is_the_own_round(world: MaestroWorld) -> None:

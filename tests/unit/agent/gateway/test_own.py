@@ -28,10 +28,9 @@ async def test_cancelled_follows_the_daemon(world: GatewayWorld) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "message", "total"),
     [
-        ({}, "succeeded", None, None),
         ({"status": "partial", "totals": {"total": 4, "processed": 3, "failed": 1}}, "partial", None, 4),
         ({"status": "failed", "message": f"no {SECRET}"}, "failed", "no ***", None),
-        ({"error": {"type": "business", "code": "E7", "message": "closed"}}, "failed", "E7: closed", None),
+        ({"status": "failed", "error": {"type": "business", "message": "closed"}}, "failed", "closed", None),
         ({"status": "succeeded", "more": 1}, "succeeded", None, None),
     ],
 )
@@ -49,7 +48,15 @@ async def test_a_result_is_a_report(
     assert (report.totals.total if report.totals else None) == total
 
 
-@pytest.mark.parametrize("body", [b"no", b"[]", b'{"status": "great"}', b'{"totals": {"total": 1}}', b'{"totals": 4}'])
+async def test_a_result_without_a_status_reports_nothing(world: GatewayWorld) -> None:
+    """As the file does: then the exit code says how it went."""
+    for body in (b"", b"{}", b'{"message": "x"}'):
+        answered = await world.call("POST", "/bot/v1/result", data=body, headers=BEARER)
+        assert answered == (202, {"status": None, "late": False})
+    assert world.daemon.reports == []
+
+
+@pytest.mark.parametrize("body", [b"no", b"[]", b'{"status": "great"}', b'{"totals": 4}', b"[" * 9999])
 async def test_a_result_that_cannot_be_meant_is_400(world: GatewayWorld, body: bytes) -> None:
     """Refused with a sentence, and nothing is recorded."""
     status, answer = await world.call("POST", "/bot/v1/result", data=body, headers=BEARER)

@@ -125,6 +125,14 @@ class OutputFinished:
     output_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputEnded:
+    """An execution settled without its whole output: whoever follows it need not wait; late bytes are kept."""
+
+    workspace_id: str
+    execution_id: str
+
+
 HubEffect = (
     SendToRunner
     | CloseSession
@@ -139,4 +147,5 @@ HubEffect = (
     | WakeFeed
     | RefreshDesired
     | OutputFinished
+    | OutputEnded
 )

@@ -1,6 +1,7 @@
 """Performs effects: on the loop, synchronously, in commit order, each a hint that some scan redoes (core.md §1, §5)."""
 
 import logging
+from collections.abc import Callable
 from typing import assert_never
 
 from hub.domain.credits import CreditBook
@@ -11,6 +12,7 @@ from hub.services.effects import (
     HubEffect,
     OrderStarted,
     OrderVoided,
+    OutputEnded,
     OutputFinished,
     RefreshDesired,
     ReturnCredit,
@@ -30,10 +32,14 @@ log = logging.getLogger(__name__)
 class Performer:
     """Knows the parts that effects reach."""
 
-    def __init__(self, book: CreditBook, sessions: LiveSessions, signals: Signals) -> None:
+    def __init__(
+        self, book: CreditBook, sessions: LiveSessions, signals: Signals, end_output: Callable[[str, str], None]
+    ) -> None:
+        """`end_output(workspace, execution)` tells followers of an output that nothing more will come."""
         self._book = book
         self._sessions = sessions
         self._signals = signals
+        self._end_output = end_output
 
     def perform(self, effect: Effect) -> None:
         """Do one effect. What fails is told to `on_error` by the store, and stops no other."""
@@ -79,7 +85,8 @@ class Performer:
                 assert_never(effect)
 
     def _note(
-        self, effect: ReturnCredit | OrderStarted | OrderVoided | SessionResumed | BuildPrepared | DrainRunner
+        self,
+        effect: ReturnCredit | OrderStarted | OrderVoided | SessionResumed | BuildPrepared | DrainRunner | OutputEnded,
     ) -> None:
         book = self._book
         match effect:
@@ -95,6 +102,8 @@ class Performer:
             case BuildPrepared():
                 change = book.prepared if effect.prepared else book.unprepared
                 change(effect.runner_id, effect.epoch, effect.build_id)
+            case OutputEnded():
+                self._end_output(effect.workspace_id, effect.execution_id)
             case DrainRunner():
                 book.drain(effect.runner_id, on=effect.on)
             case _:

@@ -23,7 +23,7 @@ from hub.domain.settle import Ending, Knowledge, Report, Settlement, StopMade, s
 from hub.domain.task import RetryPolicy, TaskEvent
 from hub.domain.task import move as move_task
 from hub.services import orders, rounds
-from hub.services.effects import SendToRunner, WakeDispatch
+from hub.services.effects import OutputEnded, SendToRunner, WakeDispatch
 from hub.storage import executions, runners, tasks
 from hub.storage.executions import ExecutionRow
 from hub.storage.tasks import Target, TaskRow
@@ -42,9 +42,10 @@ def conclude(
     more = 1 if event in {ExecutionEvent.LOST, ExecutionEvent.FORCED} else 0
     if execution.state != ExecutionState.VOID:
         _finish_execution(tx, execution, event, settled, cause)
+    ended = OutputEnded(workspace_id=execution.workspace_id, execution_id=execution.id)
     if _tries_again(tx, execution, task, target, settled):
-        return _try_again(tx, execution, task, settled, more)
-    return finish_task(tx, task, settled, TaskEvent.SETTLED, execution=execution, more=more)
+        return [ended, *_try_again(tx, execution, task, settled, more)]
+    return [ended, *finish_task(tx, task, settled, TaskEvent.SETTLED, execution=execution, more=more)]
 
 
 def refuse(tx: Transaction, task: TaskRow, reason: Reason, message: str) -> list[Effect]:

@@ -224,7 +224,7 @@ def hello_of(runner_id: str, *, join: int, last_epoch: int | None = None, home_i
 async def work_world(url: str, clock: FakeClock) -> AsyncIterator[WorkWorld]:
     """A store with one bot (released, ready), its automation `invoices`, and two runners."""
     sessions, signals, book = PlayedSessions(), Signals(), CreditBook(clock.monotonic)
-    performer = Performer(book, sessions, signals)
+    performer = Performer(book, sessions, signals, lambda *_: None)
     fatal: list[BaseException] = []
     options = Options(on_effect_error=_raise, on_fatal=fatal.append)
     async with open_store(url, clock=clock, perform=performer.perform, options=options) as store:

@@ -76,7 +76,7 @@ def _headers(forward: Forward) -> dict[str, str]:
 
 
 async def _check(answer: "aiohttp.ClientResponse", path: str) -> None:
-    if answer.status in _ANSWERS or answer.status == HTTPStatus.NO_CONTENT:
+    if answer.status in {*_ANSWERS, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT}:
         return
     what = path.partition("?")[0].rpartition("/")[2]
     if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:

@@ -45,7 +45,7 @@ async def test_a_task_travels(tmp_path: Path) -> None:
 
         # 7. The output is whole and proven so; the runner forgets the execution; the feed has told it all, in order.
         output = await rig.output(task_id)
-        assert output.count(b"booked\n") == 6
+        assert output.count(b": booked\n") == 6
         assert finished["output"]["complete"] is True
         assert finished["output"]["sha256"] == hashlib.sha256(output).hexdigest()
         await eventually(lambda: not folder.exists(), saying="the runner keeps what the hub has")

@@ -26,7 +26,8 @@ class Listing(Query):
     def after(self) -> str:
         """Where the page begins. Raises Refused (400) for a cursor that is none of ours."""
         try:
-            return base64.urlsafe_b64decode(self.cursor.encode() + b"=" * (-len(self.cursor) % 4)).decode()
+            padded = self.cursor.encode() + b"=" * (-len(self.cursor) % 4)
+            return base64.b64decode(padded, altchars=b"-_", validate=True).decode()
         except (binascii.Error, ValueError):
             fault = Fault(field="cursor", message="is no cursor", remedy="take `next` of the page before")
             raise Refused(400, "query", "The query can't be read.", [fault]) from None

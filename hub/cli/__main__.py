@@ -56,19 +56,25 @@ app = typer.Typer(
 )
 
 
+def _version(wanted: bool) -> None:
+    """Print the version and end, before anything else is looked at."""
+    if wanted:
+        from importlib.metadata import version as installed
+
+        sys.stdout.write(f"botyard {installed('botyard')}\n")
+        raise typer.Exit
+
+
 @app.callback()
 def botyard(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_version)
+    ] = False,
 ) -> None:
     """Deploy bots, run them on connected runners, follow them live, get their true final status.
 
     Begin with `botyard demo`, or `botyard up` and `botyard deploy PATH`.
     """
-    if version:
-        from importlib.metadata import version as installed
-
-        sys.stdout.write(f"botyard {installed('botyard')}\n")
-        raise typer.Exit
 
 
 def main() -> None:

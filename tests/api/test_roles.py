@@ -1,0 +1,264 @@
+"""Who may call what: one hand-written table, role x route x own or foreign workspace (S7, S35).
+
+A route that is not in the table fails the first test; a line of the table whose route is gone fails it too.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from hub.api import ROUTES
+from hub.domain.access import Caller, Role, SecretKind
+from hub.services import access, enrolment
+from hub.services.enrolment import NewEnrolment
+from hub.storage.transaction import Done, Transaction
+from tests.support.api_hub import EXECUTION, ApiWorld
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """What each caller gets: the four roles at home, and an admin of another workspace on the same path."""
+
+    route: str
+    viewer: int
+    operator: int
+    developer: int
+    admin: int
+    foreign: int
+    body: dict[str, Any] = field(default_factory=dict)
+    empty: bool = False
+    """The foreign admin gets a listing of its own workspace, which is empty."""
+
+
+def reads(route: str, foreign: int = 404, *, empty: bool = False) -> Line:
+    """All four may."""
+    return Line(route=route, viewer=200, operator=200, developer=200, admin=200, foreign=foreign, empty=empty)
+
+
+def from_operator(route: str, status: int = 200, foreign: int = 404, **body: Any) -> Line:
+    """A viewer may not."""
+    return Line(route=route, viewer=403, operator=status, developer=status, admin=status, foreign=foreign, body=body)
+
+
+def from_developer(route: str, status: int = 200, foreign: int = 404, **body: Any) -> Line:
+    """Viewer and operator may not."""
+    return Line(route=route, viewer=403, operator=403, developer=status, admin=status, foreign=foreign, body=body)
+
+
+def from_admin(route: str, status: int = 200, foreign: int = 404, *, empty: bool = False, **body: Any) -> Line:
+    """Only an admin may."""
+    return Line(
+        route=route, viewer=403, operator=403, developer=403, admin=status, foreign=foreign, body=body, empty=empty
+    )
+
+
+TABLE = (
+    # who am I
+    reads("GET /me", foreign=200),
+    # tasks
+    reads("GET /tasks", foreign=200, empty=True),
+    from_operator("POST /tasks", status=201, automation="invoices"),
+    reads("GET /tasks/{task}"),
+    reads("GET /tasks/{task}/executions"),
+    reads("GET /tasks/{task}/why"),
+    from_operator("POST /tasks/{task}/interrupt"),
+    from_operator("POST /tasks/{task}/restart"),
+    from_operator("POST /tasks/{task}/kill"),
+    from_operator("POST /tasks/{task}/cancel"),
+    # output
+    reads("GET /tasks/{task}/output"),
+    reads("GET /tasks/{task}/output/raw"),
+    # automations
+    reads("GET /automations", foreign=200, empty=True),
+    reads("GET /automations/{automation}"),
+    from_developer("POST /automations", status=201, label="made-by-{who}", bot="invoices"),
+    from_developer("PATCH /automations/{automation}", priority=7),
+    # bots and builds
+    reads("GET /bots", foreign=200, empty=True),
+    reads("GET /bots/{bot}"),
+    reads("GET /bots/{bot}/builds"),
+    reads("GET /bots/{bot}/builds/{build}"),
+    from_developer("POST /bots/{bot}/builds/{build}/release"),
+    from_developer("POST /builds", status=201, foreign=201),
+    # runners
+    reads("GET /runners", foreign=200, empty=True),
+    reads("GET /runners/{runner}"),
+    from_operator("POST /runners/{runner}/drain"),
+    from_operator("POST /runners/{runner}/resume"),
+    from_admin("POST /runners/{runner}/revoke"),
+    from_admin("GET /enrolment-tokens", foreign=200, empty=True),
+    from_admin("POST /enrolment-tokens", status=201, foreign=201, labels={"room": "a"}),
+    from_admin("POST /enrolment-tokens/{token}/revoke"),
+    # the feed
+    reads("GET /events", foreign=200),
+    # keys
+    from_admin("GET /keys", foreign=200),
+    from_admin("POST /keys", status=201, foreign=201, name="made by {who}"),
+    from_admin("POST /keys/{key}/revoke"),
+    # workspaces: instance admins only, which is more than a role
+    from_admin("GET /workspaces", status=403, foreign=403),
+    from_admin("POST /workspaces", status=403, foreign=403, label="third"),
+)
+WHO = ("viewer", "operator", "developer", "admin", "foreign")
+
+
+def test_every_route_stands_in_the_table() -> None:
+    """S7: default deny, all routes enumerated."""
+    declared = {f"{route.method} {route.path}" for route in ROUTES}
+    assert declared == {line.route for line in TABLE}
+    assert len(TABLE) == len({line.route for line in TABLE})
+
+
+def test_no_route_is_open_to_all() -> None:
+    assert [] == [route.path for route in ROUTES if route.spec.role is None]
+
+
+@pytest.fixture
+async def things(world: ApiWorld) -> dict[str, str]:
+    """One of each thing, in the first workspace."""
+    task = await world.new_task()
+    token = await world.store.write(
+        enrolment.create, world.admin, NewEnrolment(), access.new_secret(SecretKind.ENROLMENT)
+    )
+    keys = (await world.get("/keys"))["items"]
+    return {
+        "task": task["id"],
+        "automation": "invoices",
+        "bot": "invoices",
+        "build": "1",
+        "runner": "desk-1",
+        "token": token.id,
+        "key": next(key["id"] for key in keys if key["name"] == "short"),
+    }
+
+
+async def ask(world: ApiWorld, line: Line, things: dict[str, str], who: str) -> tuple[int, Any]:
+    """The call of a line, as `who`."""
+    method, _, template = line.route.partition(" ")
+    options: dict[str, Any] = {}
+    if line.route == "POST /builds":
+        options = {"params": {"name": "solo.py"}, "data": b"print('solo')\n"}
+    elif line.body:
+        said = {key: value.format(who=who) if isinstance(value, str) else value for key, value in line.body.items()}
+        options = {"json": said}
+    async with world.request(method, template.format(**things), who, **options) as response:
+        body = await response.read()
+        return response.status, body if response.content_type == "application/octet-stream" else await response.json(
+            content_type=None
+        )
+
+
+async def test_each_role_gets_what_the_table_says(world: ApiWorld, things: dict[str, str]) -> None:
+    """S35: viewer < operator < developer < admin, and nothing of another workspace, not even that it is there."""
+    for line in TABLE:
+        got = {}
+        for who in reversed(WHO):  # the foreign admin first: it must not find what is still there and whole
+            status, body = await ask(world, line, things, who)
+            got[who] = status
+            if who == "foreign" and line.empty:
+                assert [] == body["items"], line.route
+            if status == 403:
+                assert body["code"] == "role", line.route
+        assert (line.route, {who: getattr(line, who) for who in WHO}) == (line.route, got)
+
+
+async def test_no_other_credential_opens_anything(world: ApiWorld, things: dict[str, str]) -> None:
+    """S7: none, noise, expired, revoked, and good ones of a wrong kind are all 401 on every route."""
+    admin = world.secrets["admin"]
+    bearers = {
+        "noise": "byk_" + "a" * 59,
+        "empty": "",
+        "expired": world.secrets["short"],
+        "revoked": world.secrets["revoked"],
+        "enrolment": await _enrolment_token(world),
+        "access": await _access_token(world),
+        "ticket": "f" * 64,
+    }
+    headers = {name: {"Authorization": f"Bearer {secret}"} for name, secret in bearers.items()}
+    headers |= {"none": {}, "basic": {"Authorization": "Basic YTpi"}, "bare": {"Authorization": admin}}
+    for line in TABLE:
+        method, _, template = line.route.partition(" ")
+        for name, sent in headers.items():
+            url = f"{world.url}/api/v1{template.format(**things)}"
+            async with world.client.request(method, url, headers=sent) as response:
+                assert (line.route, name, 401) == (line.route, name, response.status)
+                assert "Bearer" in response.headers["WWW-Authenticate"]
+                assert (await response.json(content_type=None))["code"] == "unauthenticated"
+
+
+async def test_what_no_route_names_is_refused_and_only_after_the_token(world: ApiWorld) -> None:
+    """S7: default deny."""
+    async with world.client.get(f"{world.url}/api/v1/secrets") as response:
+        assert 401 == response.status
+    assert (404, "no_route") == _short(await world.call("GET", "/secrets"))
+    assert (405, "method") == _short(await world.call("DELETE", "/tasks"))
+    assert (404, "no_route") == _short(await world.call("GET", "/tasks/../keys/x/y"))
+
+
+async def test_the_events_of_a_workspace_stay_in_it(world: ApiWorld, things: dict[str, str]) -> None:
+    """S35: the feed has one position for the whole hub, and shows each workspace its own rows."""
+    own = {event["subject"] for event in (await world.get("/events?limit=1000"))["items"]}
+    foreign = {event["subject"] for event in (await world.get("/events?limit=1000", "foreign"))["items"]}
+    assert things["task"] in own
+    assert not own & foreign
+
+
+async def test_the_output_of_a_task_is_found_through_its_own_task_only(world: ApiWorld, things: dict[str, str]) -> None:
+    """S35: an execution's id opens nothing by itself."""
+    await world.begin(things["task"])
+    world.print(b"hello\n", 0)
+    other = await world.new_task()
+    assert 1 == (await world.get(f"/tasks/{things['task']}/output?execution={EXECUTION}"))["total"]
+    status, problem = await world.call("GET", f"/tasks/{other['id']}/output?execution={EXECUTION}")
+    assert (404, "no_execution") == (status, problem["code"])
+
+
+async def test_a_key_is_never_given_more_than_its_maker_has(world: ApiWorld) -> None:
+    status, problem = await world.call("POST", "/keys", json={"name": "x", "role": "admin", "instance": True})
+    assert (403, "key_role") == (status, problem["code"])
+
+
+async def test_the_last_admin_can_not_lock_everybody_out(world: ApiWorld) -> None:
+    keys = (await world.get("/keys", "foreign"))["items"]
+    status, problem = await world.call("POST", f"/keys/{keys[0]['id']}/revoke", "foreign")
+    assert (409, "last_admin") == (status, problem["code"])
+
+
+async def test_a_revoked_key_is_refused_at_once(world: ApiWorld) -> None:
+    keys = (await world.get("/keys"))["items"]
+    operator = next(key["id"] for key in keys if key["name"] == "the operator")
+    assert 200 == (await world.call("GET", "/me", "operator"))[0]
+    await world.call("POST", f"/keys/{operator}/revoke")
+    assert 401 == (await world.call("GET", "/me", "operator"))[0]
+
+
+async def test_an_instance_admin_makes_workspaces_whose_admin_sees_only_them(world: ApiWorld) -> None:
+    status, made = await world.call("POST", "/workspaces", "instance", json={"label": "third"})
+    assert 201 == status
+    world.secrets["third"] = made["key"]
+    me = await world.get("/me", "third")
+    assert ("third", "admin") == (me["workspace"], me["role"])
+    assert [] == (await world.get("/tasks", "third"))["items"]
+    labels = [one["label"] for one in (await world.get("/workspaces", "instance"))["items"]]
+    assert ["default", "foreign", "third"] == labels
+
+
+def _short(answer: tuple[int, Any]) -> tuple[int, str]:
+    return answer[0], answer[1]["code"]
+
+
+async def _enrolment_token(world: ApiWorld) -> str:
+    status, made = await world.call("POST", "/enrolment-tokens", json={})
+    assert 201 == status
+    return str(made["token"])
+
+
+async def _access_token(world: ApiWorld) -> str:
+    secret = access.new_secret(SecretKind.ACCESS)
+
+    def log_in(tx: Transaction, caller: Caller) -> Done[access.Login | None]:
+        return access.login(tx, caller.token_id, world.secrets[Role.ADMIN], secret)
+
+    assert await world.store.write(log_in, world.admin) is not None
+    return secret

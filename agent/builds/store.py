@@ -88,7 +88,7 @@ class FileStore:
 
     async def _complete(self, digest: str, file: ManifestFile, part: Path, hub: HubFiles) -> bool:
         """Bring the part to its full length, over any number of cuts; tell whether its sha256 is right."""
-        opened = await asyncio.to_thread(self._disk.open_append, part)
+        opened = await self._open(part)
         try:
             idle_tries = 0
             while opened.size < file.size:
@@ -105,10 +105,24 @@ class FileStore:
         finally:
             opened.close()
 
+    async def _open(self, part: Path) -> AppendFile:
+        opening = asyncio.get_running_loop().run_in_executor(None, self._disk.open_append, part)
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # The thread goes on; what it opens is nobody's then.
+            opening.add_done_callback(_close_opened)
+            raise
+
     def _keep(self, part: Path, sha256: str) -> None:
         part.chmod(0o444)
         part.replace(self.path(sha256))
         self._disk.sync_folder(self._root)
+
+
+def _close_opened(opening: asyncio.Future[AppendFile]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 def sha256_of(path: Path) -> str:

@@ -4,14 +4,11 @@ What it needs of us is what it does with our answers: no client of ours stands i
 """
 
 import asyncio
-import json
-import os
 import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -34,68 +31,8 @@ from tests.support.gateway import (
     snapshot,
 )
 from tests.support.maestro_hub import TICKET, MaestroWorld, maestro_world
+from tests.support.sdk import AS_BOT, PRELUDE, argv, bot, python
 from tests.support.waiting import eventually, seconds
-
-SAMPLES = Path(__file__).resolve().parents[2] / "samples"
-QUIET = ("-W", "ignore", "-u")
-PRELUDE = """
-import json, sys, time
-from botcity.maestro import *
-def say(**what): print(json.dumps(what), flush=True)
-def shown(task):
-    items = [task.total_items, task.processed_items, task.failed_items]
-    return [task.state, task.finish_status, task.finish_message, *items]
-"""
-AS_BOT = PRELUDE + "maestro = BotMaestroSDK.from_sys_args()\nexecution = maestro.get_execution()\n"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """A process that has ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def said(self) -> list[dict[str, Any]]:
-        """What it said with `say`."""
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-async def python(*arguments: str, cwd: Path | None = None, within: float = 40) -> Ended:
-    """Run Python on `arguments` to its end, as a bot is run."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *QUIET,
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=cwd,
-        env={name: value for name, value in os.environ.items() if not name.upper().endswith("_PROXY")},
-    )
-    try:
-        async with asyncio.timeout(seconds(within)):
-            out, err = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise
-    assert process.returncode is not None
-    return Ended(code=process.returncode, out=out.decode(), err=err.decode())
-
-
-def argv(url: str, number: int = 1042, token: str = TOKEN) -> tuple[str, ...]:
-    """What BotCity's runner passes to a bot (§5)."""
-    return (url, str(number), token, "acme")
-
-
-async def bot(world: GatewayWorld, code: str) -> list[dict[str, Any]]:
-    """Run `code` as a bot of the gateway; what it said."""
-    ended = await python("-c", AS_BOT + code, *argv(world.url))
-    assert ended.code == 0, ended.err
-    return ended.said
 
 
 @pytest.fixture
@@ -346,60 +283,3 @@ async def test_a_wrong_key_is_told(hub: MaestroWorld) -> None:
 
     assert ended.code == 1
     assert "Server returned 401" in ended.err
-
-
-# --- the sample bots --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("end", "reported", "message", "totals"),
-    [
-        ("SUCCESS", "succeeded", "All 10 invoices booked", (10, 10, 0)),
-        ("PARTIALLY_COMPLETED", "partial", "7 invoices booked, 3 refused", (10, 7, 3)),
-        ("FAILED", "failed", "The accounting portal does not answer", (10, 3, 7)),
-    ],
-)
-async def test_the_invoices_sample(
-    gateway: GatewayWorld, end: str, reported: str, message: str, totals: tuple[int, int, int]
-) -> None:
-    """A real BotCity bot: parameters in, lines out, a final status with items."""
-    parameters = {"month": "2026-05", "pace": 0.01, "end": end}
-    gateway.daemon.bot.task = snapshot(parameters=parameters)
-    gateway.hub.answer = always(data=task_object(gateway.daemon.bot.task))
-
-    ended = await python("bot.py", *argv(gateway.url), cwd=SAMPLES / "invoices")
-
-    assert ended.code == 0, ended.err
-    lines = ended.out.splitlines()
-    assert lines[0] == "Task ID is: 1042"
-    assert "10 invoices to book for 2026-05" in lines
-    (report,) = gateway.daemon.reports
-    assert (report.status, report.message) == (reported, message)
-    assert report.totals is not None
-    assert (report.totals.total, report.totals.processed, report.totals.failed) == totals
-
-
-async def test_the_invoices_sample_lets_itself_be_interrupted(gateway: GatewayWorld) -> None:
-    """It asks once an item, and says how far it came."""
-    asked = 0
-
-    async def answer(request: web.Request, body: bytes) -> web.StreamResponse:
-        nonlocal asked
-        asked += 1
-        return web.json_response(task_object(snapshot(parameters={"pace": 0}, interrupted=asked > 4)))
-
-    gateway.hub.answer = answer
-
-    ended = await python("bot.py", *argv(gateway.url), cwd=SAMPLES / "invoices")
-
-    assert ended.code == 0, ended.err
-    (report,) = gateway.daemon.reports
-    assert (report.status, report.message) == ("partial", "Interrupted after 3 of 10 invoices")
-
-
-async def test_the_invoices_sample_runs_on_a_developers_machine() -> None:
-    """Without arguments it works offline, as the vendor's template does."""
-    ended = await python("bot.py", cwd=SAMPLES / "invoices")
-
-    assert ended.code == 0, ended.err
-    assert ended.out.splitlines()[-1] == "SUCCESS: All 10 invoices booked"

@@ -39,15 +39,10 @@ def is_maskable(secret: bytes) -> bool:
 def patterns_of(secrets: Iterable[bytes]) -> list[bytes]:
     """Return, sorted, each form in which these secrets are looked for: S15's list."""
     found: set[bytes] = set()
-    for secret in secrets:
-        if not is_maskable(secret):
-            continue
+    for secret in filter(is_maskable, secrets):
         found.update(_encodings(secret))
-        lines = secret.splitlines()
-        if len(lines) > 1:
-            for line in lines:
-                if len(line.strip()) >= LINE_MIN_BYTES:
-                    found.update(_encodings(line.strip()))
+        for line in _lines(secret):
+            found.update(_encodings(line))
     return sorted(pattern for pattern in found if len(pattern) >= SECRET_MIN_BYTES)
 
 
@@ -170,6 +165,11 @@ def mask_text(text: str, patterns: PatternSet) -> str:
     masker = Masker(patterns)
     data = text.encode("utf-8", "surrogatepass")
     return (masker.feed(data) + masker.end()).decode("utf-8", "replace")
+
+
+def _lines(secret: bytes) -> list[bytes]:
+    lines = [line.strip() for line in secret.splitlines()]
+    return [line for line in lines if len(line) >= LINE_MIN_BYTES] if len(lines) > 1 else []
 
 
 def _joined(covered: int, spans: list[tuple[int, int]]) -> Iterator[tuple[int, int, bool]]:

@@ -141,6 +141,11 @@ class RunnerSession:
         self._closing.set()
 
     @property
+    def is_closing(self) -> bool:
+        """Whether its end has begun: from then on its ticket is worth nothing."""
+        return self._closing.is_set()
+
+    @property
     def why(self) -> str:
         """Why it ended."""
         return "connection lost" if self._why is None else ": ".join(part for part in self._why if part)

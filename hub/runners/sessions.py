@@ -71,7 +71,8 @@ class Sessions:
 
     def by_ticket(self, ticket: str) -> "RunnerSession | None":
         """The session that this HTTP ticket belongs to; a ticket dies with its socket (P2)."""
-        return self._by_ticket.get(ticket)
+        session = self._by_ticket.get(ticket)
+        return None if session is None or session.is_closing else session
 
     def silent_s(self, runner_id: str) -> float:
         """Seconds, suspend included, since this hub heard the runner's last heartbeat, or since it started (D10)."""

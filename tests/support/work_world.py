@@ -258,11 +258,13 @@ def _seed(tx: Transaction) -> Done[None]:
     return Done(None)
 
 
-def bot(tx: Transaction, name: str, build_id: str, kind: Kind = Kind.BOTCITY) -> Done[None]:
+def bot(
+    tx: Transaction, name: str, build_id: str, kind: Kind = Kind.BOTCITY, *, workspace_id: str = WORKSPACE
+) -> Done[None]:
     """A bot with one build, ready and released."""
     report = ReportPolicy.REQUIRED if kind is Kind.BOTCITY else ReportPolicy.OPTIONAL
     launch = Launch(kind=kind, entry="bot.py", report=report).model_dump(mode="json")
-    insert(tx, "bots", id=f"bot_{name}", name=name, created_at=tx.now)
+    insert(tx, "bots", workspace_id=workspace_id, id=f"bot_{name}", name=name, created_at=tx.now)
     build: dict[str, Any] = {
         "bot_id": f"bot_{name}",
         "version": "1.0",
@@ -271,7 +273,7 @@ def bot(tx: Transaction, name: str, build_id: str, kind: Kind = Kind.BOTCITY) ->
         "kind": kind,
     }
     build |= {"launch": launch, "created_by": "test", "created_at": tx.now, "ready_at": tx.now}
-    insert(tx, "builds", id=build_id, **build)
+    insert(tx, "builds", workspace_id=workspace_id, id=build_id, **build)
     tx.connection.execute(
         sa.update(tables.bots).where(tables.bots.c.id == f"bot_{name}").values(released_build_id=build_id)
     )

@@ -4,6 +4,7 @@ What it needs of us is what it does with our answers: no client of ours stands i
 """
 
 import asyncio
+import json
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -17,6 +18,8 @@ from aiohttp import web
 from agent.gateway import Gateway, GatewaySettings, server_url
 from agent.wire.maestro import task_object
 from agent.wire.messages import Start
+from hub.app import serving
+from hub.config import Settings
 from tests.support.clock import FakeClock
 from tests.support.gateway import (
     SECRET,
@@ -30,7 +33,7 @@ from tests.support.gateway import (
     listening_socket,
     snapshot,
 )
-from tests.support.maestro_hub import TICKET, MaestroWorld, maestro_world
+from tests.support.maestro_hub import TICKET, MaestroWorld, furnish, maestro_world
 from tests.support.sdk import AS_BOT, PRELUDE, argv, bot, python
 from tests.support.waiting import eventually, seconds
 
@@ -235,16 +238,14 @@ async def test_a_bot_interrupts_another_task(way: Way) -> None:
 # --- a developer's machine: the SDK straight at the hub ---------------------------------------------------------------
 
 
-async def test_a_developer_logs_in_and_works_with_tasks(hub: MaestroWorld) -> None:
-    """§3.1, §3.2: login, create, look, interrupt, restart, finish, each parsed by the SDK."""
-    code = (
-        PRELUDE
-        + """
+DEVELOPER = (
+    PRELUDE
+    + """
 import datetime
 server, login, key = sys.argv[1:]
 maestro = BotMaestroSDK(server, login, key)
 maestro.login()
-later = datetime.datetime(2031, 1, 1)
+later = datetime.datetime(2131, 1, 1)
 task = maestro.create_task("invoices", {"a": [1, None]}, test=True, priority=3, min_execution_date=later)
 say(state=task.state, test=task.test, date=task.min_execution_date, parameters=task.parameters)
 maestro.interrupt_task(task.id)
@@ -258,15 +259,28 @@ try:
 except ValueError as error:
     say(error=str(error))
 """
-    )
-    ended = await python("-c", code, hub.url + "/", hub.login, hub.operator)
+)
+
+
+@pytest.mark.parametrize("kind", ["adapter", "app"])
+async def test_a_developer_logs_in_and_works_with_tasks(hub: MaestroWorld, tmp_path: Path, kind: str) -> None:
+    """§3.1, §3.2: login, create, look, interrupt, restart, finish, each parsed by the SDK; also on the whole hub."""
+    if kind == "adapter":
+        ended = await python("-c", DEVELOPER, hub.url + "/", hub.login, hub.operator)
+    else:
+        settings = Settings(data=tmp_path / "data", port=0)
+        (tmp_path / "data").mkdir()
+        async with serving(settings) as whole:
+            keys = await furnish(whole.store, (settings.data / "admin-token").read_text().strip())
+            url = json.loads((settings.data / "hub.json").read_text())["url"]
+            ended = await python("-c", DEVELOPER, url, keys.login, keys.operator)
 
     assert ended.code == 0, ended.err
     made, flag, finished, restarted, missing = ended.said
     assert made == {
         "state": "START",
         "test": True,
-        "date": "2031-01-01T00:00:00.000+00:00",
+        "date": "2131-01-01T00:00:00.000+00:00",
         "parameters": {"a": [1, None]},
     }
     assert flag == {"interrupted": True}

@@ -148,17 +148,11 @@ async def maestro_world(database_url: str, clock: FakeClock) -> AsyncIterator[Ma
                 session.send(message)
 
     async with open_store(database_url, clock=clock, perform=perform) as store, ClientSession() as client:
-        secrets = [access.new_secret(SecretKind.KEY) for _ in range(3)]
-        await store.write(access.bootstrap, secrets[0])
-        admin = await store.read(access.authenticate, secrets[0])
-        assert admin is not None
-        session.workspace_id = admin.workspace_id
-        operator = await store.write(access.create_key, admin, NewKey(name="robot", role=Role.OPERATOR), secrets[1])
-        await store.write(access.create_key, admin, NewKey(name="looker", role=Role.VIEWER), secrets[2])
-        await store.write(functools.partial(_seed, admin.workspace_id))
-        await store.write(automations.create, admin, _INVOICES)
-        await store.write(automations.create, admin, Definition(label="strict", bot="invoice-bot", parameters=_STRICT))
-        book.open_session(admin.workspace_id, RUNNER, 1, {})
+        secret = access.new_secret(SecretKind.KEY)
+        await store.write(access.bootstrap, secret)
+        keys = await furnish(store, secret)
+        session.workspace_id = keys.workspace_id
+        book.open_session(keys.workspace_id, RUNNER, 1, {})
         book.resumed(RUNNER, 1, [BUILD])
         parts: dict[str, Any] = {part.name: None for part in dataclasses.fields(Hub)}  # what no call here touches
         parts |= {"settings": Settings(data=Path("/nowhere")), "clock": clock, "disk": SystemDisk(), "store": store}
@@ -172,11 +166,34 @@ async def maestro_world(database_url: str, clock: FakeClock) -> AsyncIterator[Ma
                 session=session,
                 client=client,
                 url=url,
-                operator=secrets[1],
-                login=operator.login,
-                viewer=secrets[2],
+                operator=keys.operator,
+                login=keys.login,
+                viewer=keys.viewer,
                 effects=effects,
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """Who may come in."""
+
+    workspace_id: str
+    operator: str
+    login: str
+    viewer: str
+
+
+async def furnish(store: Store, admin_secret: str) -> Keys:
+    """Give the workspace of that admin two keys, a released bot, two automations and an enrolled runner."""
+    admin = await store.read(access.authenticate, admin_secret)
+    assert admin is not None
+    operator, viewer = access.new_secret(SecretKind.KEY), access.new_secret(SecretKind.KEY)
+    robot = await store.write(access.create_key, admin, NewKey(name="robot", role=Role.OPERATOR), operator)
+    await store.write(access.create_key, admin, NewKey(name="looker", role=Role.VIEWER), viewer)
+    await store.write(functools.partial(_seed, admin.workspace_id))
+    await store.write(automations.create, admin, _INVOICES)
+    await store.write(automations.create, admin, Definition(label="strict", bot="invoice-bot", parameters=_STRICT))
+    return Keys(workspace_id=admin.workspace_id, operator=operator, login=robot.login, viewer=viewer)
 
 
 _INVOICES = Definition(label="invoices", name="Invoices", bot="invoice-bot")

@@ -91,7 +91,7 @@ class Masker:
         if position < until:
             pieces.append(text[position:until])
         self._held = text[until:]
-        self._covered = max(0, position - until)
+        self._covered = max(0, max(position, self._covered) - until)
         return b"".join(pieces)
 
 

@@ -11,7 +11,7 @@ from hub.domain.access import Caller
 from hub.domain.task import TaskView
 from hub.errors import Conflict
 from hub.services import orders, tasks
-from hub.storage import executions, task_numbers
+from hub.storage import executions, task_numbers, task_pages
 from hub.storage.task_numbers import NumberFilter
 from hub.storage.transaction import Done, Transaction
 
@@ -106,7 +106,7 @@ class Page:
 def page(tx: Transaction, workspace_id: str, wanted: NumberFilter) -> Page:
     """The newest rounds that fit, in the order asked for."""
     total, ids = task_numbers.page(tx, workspace_id, wanted)
-    return Page(tasks=[tasks.show(tx, workspace_id, task_id) for task_id in ids], total=total)
+    return Page(tasks=task_pages.several(tx, workspace_id, ids), total=total)
 
 
 def _own_round(tx: Transaction, caller: Caller) -> TaskView | None:

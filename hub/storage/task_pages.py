@@ -1,6 +1,6 @@
 """Tasks as people see them: rows joined with the names of what they point at, their newest execution and amendment."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -95,6 +95,7 @@ _VIEW = (
 )
 _SHOW = _VIEW.where(tasks.c.id == sa.bindparam("task"))
 _OF_NUMBER = _VIEW.where(tasks.c.number == sa.bindparam("named")).order_by(tasks.c.round.desc()).limit(1)
+_SEVERAL = _VIEW.where(tasks.c.id.in_(sa.bindparam("ids", expanding=True)))
 _INSERT_AMENDMENT = sa.insert(amendments)
 
 
@@ -106,6 +107,13 @@ def show(tx: Transaction, workspace_id: str, task_id: str) -> TaskView | None:
 def by_number(tx: Transaction, workspace_id: str, number: int) -> TaskView | None:
     """The newest round of that number (core.md §4, rounds)."""
     return _one(tx, _OF_NUMBER, {"workspace": workspace_id, "named": number})
+
+
+def several(tx: Transaction, workspace_id: str, ids: Sequence[str]) -> list[TaskView]:
+    """The tasks of these ids, in their order; one that is not there is left out."""
+    rows = tx.connection.execute(_SEVERAL, {"workspace": workspace_id, "ids": list(ids)}).mappings()
+    found = {row["id"]: _view(row) for row in rows}
+    return [found[task_id] for task_id in ids if task_id in found]
 
 
 def page(tx: Transaction, workspace_id: str, wanted: TaskFilter) -> list[TaskView]:

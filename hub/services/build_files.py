@@ -89,6 +89,8 @@ class BuildFiles:
             return (await asyncio.to_thread(recognised_build, build, self._blobs)).requirements
         except BlobGone as error:
             raise _gone(error.sha256) from None
+        except ValueError as error:
+            raise Invalid("build_unreadable", f"This hub can't read the build any more: {error}") from None
 
     async def _files_of(self, digest: str) -> frozenset[str]:
         known = self._contents.get(digest)

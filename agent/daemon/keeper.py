@@ -60,6 +60,8 @@ class Keeper:
     client: ShimClient | None = None
     connected: asyncio.Event = field(default_factory=asyncio.Event)
     interrupted: bool = False
+    end_told: bool = False
+    """True once the exit is on its way into the loop."""
     ended_at: float | None = None
     """`Clock.monotonic` when the tree was empty; the bot's token dies soon after."""
     stored_artifacts: set[str] = field(default_factory=set)

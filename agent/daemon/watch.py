@@ -32,7 +32,7 @@ async def watch(keeper: "Keeper") -> None:
     """Stay connected to the shim until it has ended; then say what became of its bot."""
     verdict = await asyncio.to_thread(keeper.house.verdicts.read, keeper.folder)
     assert verdict is not None
-    while keeper.value.phase is Phase.STARTED:
+    while keeper.value.phase is Phase.STARTED and not keeper.end_told:
         try:
             client = await ShimClient.connect(keeper.folder, verdict.nonce)
         except (ShimGone, TimeoutError):
@@ -134,9 +134,12 @@ async def _ended(keeper: "Keeper", record: ExitRecord) -> None:
 
 
 async def report_from_file(keeper: "Keeper") -> None:
-    """The bot's result file, once: a report in it comes before the exit."""
-    report = await asyncio.to_thread(_result, keeper)
-    if report is not None and report != keeper.value.report:
+    """The bot's result file, once: a report in it comes before the exit. Says that the end is told from here on."""
+    if keeper.end_told:
+        return
+    keeper.end_told = True
+    report, known = await asyncio.to_thread(_result, keeper), keeper.value.report
+    if report is not None and (known is None or report.model_copy(update={"at": known.at}) != known):
         keeper.post(Reported(report=report, from_file=True))
 
 

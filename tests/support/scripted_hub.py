@@ -182,6 +182,10 @@ class ScriptedHub:
         self.desired.append(reference)
         return reference
 
+    async def want(self) -> None:
+        """Tell an open session what is wanted by now."""
+        await self.send(Desired(builds=tuple(self.desired)))
+
     def order(self, build: BuildReference, credit: SlotFree, **changes: Any) -> Start:
         """A `Start` on this credit; `changes` are fields of `Work`, and `fence`, `task_id`, `age_s`."""
         fence = changes.pop("fence", 1)

@@ -22,6 +22,9 @@ KEPT_FOR = timedelta(hours=1)
 """Much longer than the 27 s for which a gateway repeats a call (`core.md` §6)."""
 
 
+_SWEPT = 20
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speaker:
     """A live runner session that speaks for one of its bots."""
@@ -91,14 +94,11 @@ def once(
         if not hmac.compare_digest(known.mac, call.mac):
             raise Invalid("idempotency_key_reused", "This Idempotency-Key came with another request before.")
         return Done(Answered(status=known.status, body=known.body), call.unused)
+    # Each new answer sweeps a few old ones: no loop is needed, and the table stays as large as an hour's calls.
+    replays.forget_answers(tx, tx.now - KEPT_FOR, _SWEPT)
     done = use_case(tx)
     answered = render(done.result)
     kept = StoredAnswer(mac=call.mac, status=answered.status, body=answered.body)
     if not replays.keep_answer(tx, call.workspace_id, call.execution_id, named, kept):
         raise Conflict("idempotency_key_busy", "The same key is being answered right now. Ask again.")
     return Done(answered, done.effects)
-
-
-def forget_answers(tx: Transaction) -> Done[int]:
-    """Drop a slice of answers that nobody will ask for again; for the hub's sweep."""
-    return Done(replays.forget_answers(tx, tx.now - KEPT_FOR))

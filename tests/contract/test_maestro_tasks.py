@@ -318,6 +318,20 @@ async def test_a_forwarded_call_is_carried_out_once(world: MaestroWorld) -> None
     assert fresh[1]["id"] == first[1]["id"] + 1
     _, page = await world.call("GET", "/task")
     assert page["totalElements"] == 3
+    assert fresh[1]["userEmail"] == f"bot:{start.execution_id}"
+
+
+async def test_answers_are_forgotten_after_an_hour(world: MaestroWorld) -> None:
+    """core.md §6: kept 1 h, long after any gateway has given up."""
+    start = await world.running_task()
+    body = {"activityLabel": "invoices"}
+    await world.call("POST", "/task", json=body, headers=world.as_bot(start.execution_id, key="k" * 32))
+    world.clock.advance(3601)
+
+    await world.call("POST", "/task", json=body, headers=world.as_bot(start.execution_id, key="q" * 32))
+    _, again = await world.call("POST", "/task", json=body, headers=world.as_bot(start.execution_id, key="k" * 32))
+
+    assert again["id"] == 4
 
 
 async def test_a_replayed_call_gives_its_credit_back(world: MaestroWorld) -> None:

@@ -47,6 +47,7 @@ class SegmentWriter:
     _file: AppendFile | None = None
     _number: int = -1
     _unsynced: int = 0
+    _is_name_unsynced: bool = False
     _sync_due_ns: int | None = None
     _safe: int = 0
     _missing: int = 0
@@ -82,6 +83,9 @@ class SegmentWriter:
         """Make everything written durable. Raises OSError: then nothing is known of the disk (G9)."""
         if self._file is not None and self._unsynced:
             self._file.sync()
+        if self._is_name_unsynced:
+            self.disk.sync_folder(self.folder)
+        self._is_name_unsynced = False
         self._unsynced = 0
         self._sync_due_ns = None
 
@@ -167,6 +171,8 @@ class SegmentWriter:
     def _next_segment(self) -> None:
         header = encode_segment_header(self.length)
         path = self.folder / segment_name(self._number + 1)
+        # Made here, and not by the port, whose sync of the name would be waited for at each start; `sync` does it.
+        path.touch(mode=0o600)
         file = self.disk.open_append(path)
         try:
             file.truncate(0)
@@ -178,6 +184,7 @@ class SegmentWriter:
         if self._file is not None:
             self.sync()
             self._file.close()
+        self._is_name_unsynced = True
         self._file = file
         self._number += 1
         self._unsynced += len(header)

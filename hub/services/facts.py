@@ -16,7 +16,7 @@ from agent.wire.words import BuildState, ExecutionState, Reason, StopCause, Task
 from hub.domain.execution import ExecutionEvent
 from hub.domain.execution import move as move_execution
 from hub.domain.output import StoredOutput
-from hub.domain.task import TaskEvent
+from hub.domain.task import IllegalMove, TaskEvent
 from hub.domain.task import move as move_task
 from hub.services import settlement
 from hub.services.effects import OrderStarted, OrderVoided, OutputFinished, SendToRunner, WakeDispatch
@@ -126,6 +126,7 @@ def _started(tx: Transaction, execution: ExecutionRow, task: TaskRow, body: Star
 
 def _void(tx: Transaction, execution: ExecutionRow, task: TaskRow, body: VoidFact) -> list[Effect]:
     """Never started: granted again without being counted, unless somebody has ended the task meanwhile (D7, D9)."""
+    _following(execution, ExecutionState(execution.state), ExecutionEvent.VOID)
     voided = OrderVoided(
         workspace_id=execution.workspace_id,
         runner_id=execution.runner_id,
@@ -274,9 +275,10 @@ def _move(
 
 
 def _following(execution: ExecutionRow, old: ExecutionState, event: ExecutionEvent) -> ExecutionState:
+    """The state that follows. A fact out of its order is the runner's breach, not a defect of the hub."""
     try:
         return move_execution(execution.id, old, event)
-    except Exception as error:
+    except IllegalMove as error:
         raise ProtocolError(str(error)) from error
 
 

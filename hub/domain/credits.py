@@ -184,6 +184,9 @@ class CreditBook:
             return False
         now_s = self._elapsed_s()
         gave = session.is_giving(now_s)
+        if session.paused_until_s and now_s >= session.paused_until_s:
+            session.paused_until_s = 0.0
+            gave = False
         session.is_ready = ready
         session.waits_for_stamp = False
         for build_id in [known for known, mend in session.withheld.items() if mend is Mend.STAMP]:

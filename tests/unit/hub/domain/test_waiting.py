@@ -1,0 +1,157 @@
+"""Why a task waits: every reason, and that each sentence names what to do or whom to ask."""
+
+import dataclasses
+from datetime import timedelta
+
+import pytest
+
+from agent.wire.words import PreparationState, TaskState
+from hub.domain.credits import Offer
+from hub.domain.waiting import FitCandidate, Waiting, WaitingCode, why
+from tests.support.clock import START
+
+B = "bld_1"
+PREPARED = PreparationState.PREPARED
+BASE = Waiting(
+    state=TaskState.QUEUED,
+    now=START,
+    not_before=None,
+    held=None,
+    bot="invoices",
+    build_id=B,
+    needs={},
+    runners=(),
+    offers={},
+)
+
+
+def runner(name: str = "vm1", *, labels: dict[str, str] | None = None, **rest: object) -> FitCandidate:
+    values: dict[str, object] = {"slots": 1, "is_connected": True, "is_draining": False, "preparation": PREPARED}
+    return FitCandidate(id=f"rnr_{name}", name=name, labels=labels or {}, **{**values, **rest})  # type: ignore[arg-type]
+
+
+def offer(name: str = "vm1", **rest: object) -> Offer:
+    values: dict[str, object] = {"builds": frozenset({B}), "withheld": frozenset(), "free": 0, "is_draining": False}
+    values |= {"is_ready": True, "is_paused": False}
+    return Offer(runner_id=f"rnr_{name}", **{**values, **rest})  # type: ignore[arg-type]
+
+
+def told(**changes: object) -> list[tuple[WaitingCode, str]]:
+    found = why(dataclasses.replace(BASE, **changes))  # type: ignore[arg-type]
+    return [(reason.code, reason.message) for reason in found]
+
+
+def only(**changes: object) -> tuple[WaitingCode, str]:
+    reasons = told(**changes)
+    assert 1 == len(reasons), reasons
+    return reasons[0]
+
+
+def test_a_moment_that_has_not_come() -> None:
+    code, message = only(state=TaskState.WAITING, not_before=START + timedelta(hours=1))
+    assert (WaitingCode.NOT_BEFORE, True) == (code, "2030-01-01 13:00:00 UTC" in message)
+
+
+def test_no_runner_at_all_says_how_to_bring_one_in() -> None:
+    code, message = only()
+    assert (WaitingCode.NO_RUNNER, True) == (code, "botyard runner token" in message)
+
+
+def test_no_runner_with_a_label_names_the_label_that_nobody_has() -> None:
+    code, message = only(needs={"os": "windows", "sap": ""}, runners=[runner(labels={"os": "windows"})])
+    assert WaitingCode.NO_RUNNER == code
+    assert "label sap" in message
+    assert "os=windows" not in message
+
+
+def test_labels_that_no_single_runner_has_together() -> None:
+    both = [runner("a", labels={"os": "linux"}), runner("b", labels={"site": "north"})]
+    code, message = only(needs={"os": "linux", "site": "north"}, runners=both)
+    assert (WaitingCode.NO_RUNNER, True) == (code, "all of os=linux, site=north" in message)
+
+
+def test_fit_runners_that_are_offline_are_named() -> None:
+    code, message = only(runners=[runner(is_connected=False)])
+    assert (WaitingCode.RUNNERS_OFFLINE, True) == (code, "vm1" in message)
+
+
+def test_fit_runners_that_drain() -> None:
+    code, message = only(runners=[runner(is_draining=True)])
+    assert (WaitingCode.RUNNERS_DRAINING, True) == (code, "botyard runner resume" in message)
+
+
+def test_all_busy_counts_the_slots() -> None:
+    two = [runner("a", slots=2), runner("b", slots=3)]
+    code, message = only(runners=two, offers={"rnr_a": offer("a"), "rnr_b": offer("b")})
+    assert (WaitingCode.BUSY, "All 5 slots of runners that fit are busy: a, b.") == (code, message)
+
+
+def test_free_slots_mean_that_it_is_next() -> None:
+    code, message = only(runners=[runner(slots=2)], offers={"rnr_vm1": offer(free=1)})
+    assert (WaitingCode.NEXT, True) == (code, message.startswith("1 of 2 slots are free"))
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (PreparationState.FETCHING, "fetching, 40%"),
+        (PreparationState.INSTALLING, "installing, 40%"),
+        (PreparationState.WANTED, "not begun"),
+        (None, "not begun"),
+    ],
+)
+def test_preparing_says_where_and_how_far(state: PreparationState | None, words: str) -> None:
+    unprepared = offer(builds=frozenset())
+    code, message = only(runners=[runner(preparation=state, progress=0.4)], offers={"rnr_vm1": unprepared})
+    assert WaitingCode.PREPARING == code
+    assert "on vm1" in message
+    assert words in message
+
+
+@pytest.mark.parametrize(("permanent", "again"), [(False, "tried again"), (True, "no such package.")])
+def test_a_failed_preparation_tells_the_runners_own_words(*, permanent: bool, again: str) -> None:
+    failed = runner(preparation=PreparationState.FAILED, message="no such package", permanent=permanent)
+    code, message = only(runners=[failed], offers={"rnr_vm1": offer(builds=frozenset())})
+    assert WaitingCode.PREPARE_FAILED == code
+    assert message.rstrip(".").endswith(again.rstrip(".")) or again in message
+    assert "no such package" in message
+
+
+def test_each_runner_has_its_own_reason() -> None:
+    three = [runner("a", preparation=PreparationState.FETCHING), runner("b"), runner("c")]
+    offers = {"rnr_a": offer("a", builds=frozenset()), "rnr_b": offer("b", is_ready=False), "rnr_c": offer("c")}
+    codes = [code for code, _ in told(runners=three, offers=offers)]
+    assert [WaitingCode.PREPARING, WaitingCode.NOT_READY, WaitingCode.BUSY] == codes
+
+
+@pytest.mark.parametrize("given", [offer(withheld=frozenset({B})), offer(is_paused=True)])
+def test_a_withheld_credit_is_told(given: Offer) -> None:
+    code, message = only(runners=[runner()], offers={"rnr_vm1": given})
+    assert (WaitingCode.WITHHELD, True) == (code, "vm1" in message)
+
+
+def test_no_released_build() -> None:
+    code, message = only(build_id=None, runners=[runner()])
+    assert (WaitingCode.NO_BUILD, True) == (code, "botyard deploy" in message)
+
+
+def test_held_by_an_operator_or_a_restored_hub() -> None:
+    assert (WaitingCode.HELD, "It is held: restored.") == only(held="restored")
+
+
+def test_a_permit_that_is_out_and_a_runner_that_is_gone() -> None:
+    out = {"state": TaskState.RUNNING, "permit_runner": "vm1", "permit_age_s": 4.0}
+    assert (WaitingCode.PERMIT_OUT, "vm1 got it 4 s ago and has not answered yet.") == only(**out)
+    code, message = only(**out, unreachable_s=40.0)
+    assert (WaitingCode.UNREACHABLE, True) == (code, "may be running there" in message)
+
+
+@pytest.mark.parametrize("state", [TaskState.RUNNING, TaskState.FINISHED])
+def test_what_does_not_wait_has_no_reason(state: TaskState) -> None:
+    assert [] == told(state=state)
+
+
+def test_long_lists_are_cut() -> None:
+    many = [runner(f"vm{number}", is_connected=False) for number in range(8)]
+    _, message = only(runners=many)
+    assert "vm4 and 3 more" in message

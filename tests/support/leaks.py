@@ -111,5 +111,7 @@ def _new_descriptors(before: set[tuple[str, str]]) -> set[tuple[str, str]]:
 
 
 def _threads() -> set[tuple[str, int]]:
-    # Threads of a loop's executor end with their loop, whose fixture is torn down later than this check.
-    return {(each.name, each.ident or 0) for each in threading.enumerate() if not each.name.startswith("asyncio_")}
+    # Threads of a loop's executor end with their loop, whose fixture is torn down later than this check; the timer of
+    # pytest-timeout is another one for each test.
+    foreign = ("asyncio_", "pytest_timeout")
+    return {(each.name, each.ident or 0) for each in threading.enumerate() if not each.name.startswith(foreign)}

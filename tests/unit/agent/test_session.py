@@ -1,0 +1,508 @@
+"""One connection as a pure machine (P1, P2; `core.md` D2, D5, §3)."""
+
+import pytest
+
+from agent.session import Session, Stage
+from agent.session_effects import (
+    CloseLink,
+    CloseReason,
+    Deliver,
+    Effect,
+    FactsAcked,
+    HeartbeatAcked,
+    Opened,
+    OutputSafe,
+    ReadFacts,
+    Readiness,
+    Send,
+    StoreEpoch,
+    TakeInventory,
+    WakeOutput,
+)
+from agent.wire.facts import Gap
+from agent.wire.limits import FACTS_IN_FLIGHT, HANDSHAKE_S, OUTPUT_DATA_MAX_BYTES, OUTPUT_WINDOW_BYTES
+from agent.wire.messages import (
+    Bye,
+    Desired,
+    FactAck,
+    Heartbeat,
+    HeartbeatAck,
+    Hello,
+    OutputAck,
+    OutputGap,
+    OutputRewind,
+    Preparation,
+    Query,
+    Rejected,
+    Resumed,
+    ResumeEnd,
+    SlotBusy,
+    SlotFree,
+    Stamp,
+    ToRunner,
+)
+from agent.wire.words import GapReason, PreparationState
+from tests.support.session import (
+    HUB_KEY,
+    challenge,
+    exe,
+    fact,
+    held,
+    moment,
+    new_session,
+    open_session,
+    start,
+    verify,
+    welcome,
+    welcomed_session,
+)
+
+NOW = 100.0
+
+
+def sent(effects: list[Effect]) -> list[object]:
+    """The messages among the effects."""
+    return [effect.message for effect in effects if isinstance(effect, Send)]
+
+
+# --- handshake -------------------------------------------------------------------------------------------------------
+
+
+def test_hello_answers_a_challenge_of_the_pinned_hub_and_is_signed() -> None:
+    """S2: hello signs hub id, origin, nonce, join counter, epoch, fingerprint."""
+    # given
+    session = new_session(join=7, last_epoch=3)
+
+    # when
+    (hello,) = sent(session.receive(challenge(), NOW))
+
+    # then
+    assert isinstance(hello, Hello)
+    assert (hello.join, hello.last_epoch, session.stage) == (7, 3, Stage.GREETED)
+    assert verify(hello)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"hub_id": "another"}, CloseReason.WRONG_HUB),
+        ({"key": "00" * 32}, CloseReason.WRONG_HUB),
+        ({"signature": "00" * 64}, CloseReason.WRONG_HUB),
+        ({"nonce": "cd" * 32}, CloseReason.WRONG_HUB),
+        ({"protocol_min": 90, "protocol_max": 91}, CloseReason.VERSION),
+    ],
+)
+def test_another_hub_is_told_nothing(changes: dict[str, object], reason: CloseReason) -> None:
+    """S6: enrolment pinned id and key; nothing is sent to who cannot prove them."""
+    # given
+    session = new_session()
+
+    # when
+    effects = session.receive(challenge().model_copy(update=changes), NOW)
+
+    # then
+    assert [type(effect) for effect in effects] == [CloseLink]
+    assert isinstance(effects[0], CloseLink)
+    assert effects[0].reason is reason
+    assert session.stage is Stage.CLOSED
+    assert HUB_KEY not in effects[0].message
+
+
+def test_a_rejection_says_whether_to_try_again() -> None:
+    """`wire/README.md` §4."""
+    session = new_session()
+    (end,) = session.receive(Rejected(code="revoked", message="gone", final=True), NOW)
+    assert end == CloseLink(reason=CloseReason.REJECTED, message="gone", final=True, code="revoked")
+
+
+def test_a_hint_of_the_hub_is_passed_on() -> None:
+    """P10: server hints win."""
+    session = open_session()
+    (end,) = session.receive(Bye(reason="shutdown", reconnect_after_s=4.0), NOW)
+    assert end == CloseLink(reason=CloseReason.BYE, message="shutdown", retry_after_s=4.0, code="shutdown")
+
+
+def test_the_epoch_is_stored_before_anything_is_sent_in_it() -> None:
+    """D5: a first frame of each epoch is preceded by an fsync of that epoch."""
+    session = new_session()
+    session.receive(challenge(), NOW)
+    assert session.receive(welcome(epoch=9), NOW) == [StoreEpoch(epoch=9), TakeInventory(welcome=welcome(epoch=9))]
+    assert session.epoch == 9
+
+
+def test_a_handshake_that_takes_too_long_is_given_up() -> None:
+    """P8: silence before the welcome ends the link too."""
+    session = new_session()
+    assert session.tick(moment(HANDSHAKE_S), Readiness()) == []
+    (end,) = session.tick(moment(HANDSHAKE_S + 1), Readiness())
+    assert isinstance(end, CloseLink)
+    assert end.reason is CloseReason.HANDSHAKE
+
+
+@pytest.mark.parametrize(
+    "message",
+    [challenge(), welcome(), Rejected(code="busy", message="", final=False), start(), Desired()],
+    ids=lambda message: message.type,
+)
+@pytest.mark.parametrize("stage", list(Stage))
+def test_what_has_no_place_closes_the_link_and_is_not_applied(stage: Stage, message: ToRunner) -> None:
+    """R46: a frame out of order is a protocol error."""
+    # given
+    allowed = {
+        (Stage.JOINING, "challenge"),
+        (Stage.JOINING, "rejected"),
+        (Stage.GREETED, "welcome"),
+        (Stage.GREETED, "rejected"),
+        (Stage.OPEN, "start"),
+        (Stage.WELCOMED, "desired"),
+        (Stage.RESUMING, "desired"),
+        (Stage.OPEN, "desired"),
+    }
+    session = at(stage)
+
+    # when
+    effects = session.receive(message, NOW)
+
+    # then
+    if stage is Stage.CLOSED:
+        assert effects == []
+    elif (stage, message.type) not in allowed:
+        assert [effect.reason for effect in effects if isinstance(effect, CloseLink)] == [CloseReason.PROTOCOL]
+        assert not any(isinstance(effect, Deliver) for effect in effects)
+    else:
+        assert not any(isinstance(effect, CloseLink) and effect.reason is CloseReason.PROTOCOL for effect in effects)
+
+
+def at(stage: Stage) -> Session:
+    """A session at this stage."""
+    session = new_session()
+    if stage is Stage.JOINING:
+        return session
+    session.receive(challenge(), NOW)
+    if stage is Stage.GREETED:
+        return session
+    session.receive(welcome(), NOW)
+    if stage is Stage.WELCOMED:
+        return session
+    session.inventory([held(1)] if stage is Stage.RESUMING else [], [])
+    if stage is Stage.CLOSED:
+        session.receive(Bye(reason="shutdown"), NOW)
+    return session
+
+
+# --- resume ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_inventory_is_told_whole_then_each_is_answered_then_it_is_open() -> None:
+    """P2: held, resume_end, one resumed for each, open."""
+    # given
+    session = welcomed_session()
+
+    # when
+    effects = session.inventory([held(1), held(2)], ["bld_" + "0" * 32])
+
+    # then
+    assert sent(effects) == [held(1), held(2), ResumeEnd(prepared=("bld_" + "0" * 32,))]
+    assert session.stage is Stage.RESUMING
+
+    # when
+    first = session.receive(Resumed(execution_id=exe(1), fence=1, action="continue", fact=2), NOW)
+    second = session.receive(Resumed(execution_id=exe(2), fence=1, action="forget", fact=2), NOW)
+
+    # then
+    assert Opened() not in first
+    assert second[-1] == Opened()
+    assert str(session.stage) == Stage.OPEN
+
+
+def test_an_empty_inventory_opens_at_once() -> None:
+    """Nothing held: nothing to wait for."""
+    session = welcomed_session()
+    assert session.inventory([], [])[-1] == Opened()
+
+
+def test_nothing_of_an_execution_is_sent_before_the_hub_said_from_where() -> None:
+    """§3: facts and output go on behind what the hub has."""
+    # given
+    session = welcomed_session()
+    session.inventory([held(1, last_fact=5, output=1000)], [])
+    assert session.next_output() is None
+    assert session.fact_spooled(fact(1, 6)) == []
+
+    # when
+    effects = session.receive(Resumed(execution_id=exe(1), fence=1, action="continue", fact=4, have=600), NOW)
+
+    # then
+    (read,) = [effect for effect in effects if isinstance(effect, ReadFacts)]
+    assert (read.wish.after, read.wish.limit) == (4, FACTS_IN_FLIGHT)
+    assert sent(session.facts_read(exe(1), [fact(1, 5), fact(1, 6)])) == [fact(1, 5), fact(1, 6)]
+    wish = session.next_output()
+    assert wish is not None
+    assert (wish.start, wish.limit) == (600, 400)
+
+
+def test_resumed_for_what_was_not_held_is_a_fault() -> None:
+    """R46."""
+    session = open_session()
+    (end,) = session.receive(Resumed(execution_id=exe(1), fence=1, action="continue"), NOW)
+    assert isinstance(end, CloseLink)
+
+
+# --- orders and credits ----------------------------------------------------------------------------------------------
+
+
+def test_a_start_is_delivered_in_the_step_that_decodes_it() -> None:
+    """D5."""
+    session = open_session(epoch=5)
+    order = start(epoch=5)
+    assert session.receive(order, NOW) == [Deliver(message=order)]
+
+
+def test_a_start_of_another_epoch_is_dropped() -> None:
+    """D5: frames of another epoch are dropped."""
+    assert open_session(epoch=5).receive(start(epoch=4), NOW) == []
+
+
+def test_a_credit_is_told_once_for_each_generation() -> None:
+    """D2: a renewal is one stamp; only free and busy are events."""
+    # given
+    session, stamp = open_session(), Stamp(boot_ns=1, wall_ns=2)
+
+    # when, then
+    assert sent(session.slot_free(0, 1, stamp)) == [SlotFree(slot=0, generation=1, stamp=stamp)]
+    assert session.slot_free(0, 1, stamp) == []
+    assert sent(session.slot_busy(0, 1, "draining")) == [SlotBusy(slot=0, generation=1, reason="draining")]
+    assert session.slot_busy(0, 1, "draining") == []
+    assert sent(session.slot_free(0, 1, stamp)) != []
+
+
+def test_a_used_credit_is_not_withdrawn() -> None:
+    """D2: the order used it up; the hub knows."""
+    session = open_session()
+    session.slot_free(0, 1, Stamp(boot_ns=1, wall_ns=2))
+    session.receive(start(epoch=1), NOW)
+    assert session.slot_busy(0, 1, "used") == []
+
+
+def test_no_credit_is_told_before_the_session_is_open() -> None:
+    """D5: credits come after resume_end."""
+    session = welcomed_session()
+    session.inventory([held(1)], [])
+    assert session.slot_free(0, 1, Stamp(boot_ns=1, wall_ns=2)) == []
+
+
+# --- facts -----------------------------------------------------------------------------------------------------------
+
+
+def test_facts_of_a_new_execution_go_at_once_and_no_more_than_the_window() -> None:
+    """P9: 32 facts of an execution may be unacknowledged; the rest is read from the spool later."""
+    # given
+    session = open_session()
+    session.receive(start(epoch=1, number=1), NOW)
+
+    # when
+    out = [message for seq in range(1, 41) for message in sent(session.fact_spooled(fact(1, seq)))]
+
+    # then
+    assert out == [fact(1, seq) for seq in range(1, FACTS_IN_FLIGHT + 1)]
+
+    # when the hub has committed some
+    effects = session.receive(FactAck(execution_id=exe(1), fence=1, seq=10), NOW)
+
+    # then the next are asked for, once
+    assert effects[0] == FactsAcked(execution_id=exe(1), seq=10)
+    (read,) = [effect for effect in effects if isinstance(effect, ReadFacts)]
+    assert (read.wish.after, read.wish.limit) == (32, 10)
+    assert session.receive(FactAck(execution_id=exe(1), fence=1, seq=11), NOW) == [
+        FactsAcked(execution_id=exe(1), seq=11)
+    ]
+    assert sent(session.facts_read(exe(1), [fact(1, seq) for seq in range(33, 41)])) == [
+        fact(1, seq) for seq in range(33, 41)
+    ]
+
+
+def test_a_hole_in_what_was_read_ends_the_list_and_is_not_asked_for_again() -> None:
+    """P3: numbers without holes."""
+    session = welcomed_session()
+    session.inventory([held(1, last_fact=3)], [])
+    session.receive(Resumed(execution_id=exe(1), fence=1, action="continue"), NOW)
+    assert sent(session.facts_read(exe(1), [fact(1, 1), fact(1, 3)])) == [fact(1, 1)]
+    assert session.facts_read(exe(1), []) == []
+
+
+def test_an_acknowledgement_of_what_was_never_sent_is_a_fault() -> None:
+    """G1."""
+    session = open_session()
+    session.receive(start(epoch=1, number=1), NOW)
+    (end,) = session.receive(FactAck(execution_id=exe(1), fence=1, seq=1), NOW)
+    assert isinstance(end, CloseLink)
+
+
+def test_the_void_of_an_unknown_order_has_its_way() -> None:
+    """D6: the answer to a query of an unknown order is a fact that goes at once."""
+    session = open_session()
+    query = Query(execution_id=exe(9), task_id="tsk_" + "0" * 32, fence=1)
+    assert session.receive(query, NOW) == [Deliver(message=query)]
+    assert sent(session.fact_spooled(fact(9, 1))) == [fact(9, 1)]
+
+
+def test_frames_for_a_forgotten_execution_mean_nothing() -> None:
+    """A crossing on the wire is no fault."""
+    session = open_session()
+    session.receive(start(epoch=1, number=1), NOW)
+    session.forgotten(exe(1))
+    assert session.receive(FactAck(execution_id=exe(1), fence=1, seq=3), NOW) == []
+    assert session.receive(OutputAck(execution_id=exe(1), have=3, safe=3), NOW) == []
+    assert session.receive(OutputRewind(execution_id=exe(1), start=3), NOW) == []
+
+
+# --- output ----------------------------------------------------------------------------------------------------------
+
+
+def with_output(*totals: int) -> Session:
+    """An open session with executions 1, 2, … that have this much output."""
+    session = open_session()
+    for number, total in enumerate(totals, 1):
+        session.receive(start(epoch=1, number=number), NOW)
+        session.output_available(exe(number), total)
+    return session
+
+
+def test_output_goes_in_frames_up_to_the_window() -> None:
+    """P9: 1 MiB of an execution, frames of 64 KiB."""
+    # given
+    session, total = with_output(10 * OUTPUT_WINDOW_BYTES), 0
+
+    # when
+    while (wish := session.next_output()) is not None:
+        assert wish.start == total
+        assert wish.limit <= OUTPUT_DATA_MAX_BYTES
+        total += wish.limit
+        session.output_sent(wish.execution_id, total)
+
+    # then
+    assert total == OUTPUT_WINDOW_BYTES
+
+    # when the hub has half of it
+    effects = session.receive(OutputAck(execution_id=exe(1), have=total // 2, safe=1000), NOW)
+
+    # then
+    assert effects == [WakeOutput(), OutputSafe(execution_id=exe(1), safe=1000)]
+    assert session.next_output() is not None
+
+
+def test_executions_take_turns_and_share_the_connection() -> None:
+    """P9: 4 MiB of a connection; a flood of one starves nobody."""
+    # given
+    session = with_output(*[10 * OUTPUT_WINDOW_BYTES] * 6)
+    order: list[str] = []
+    offsets = dict.fromkeys((exe(number) for number in range(1, 7)), 0)
+
+    # when
+    while (wish := session.next_output()) is not None:
+        order.append(wish.execution_id)
+        offsets[wish.execution_id] += wish.limit
+        session.output_sent(wish.execution_id, offsets[wish.execution_id])
+
+    # then
+    assert order[:6] == [exe(number) for number in range(1, 7)]
+    assert sum(offsets.values()) == 4 * OUTPUT_WINDOW_BYTES
+
+
+def test_a_rewind_begins_again_there() -> None:
+    """§3: a hole is an error of that output, never of the session."""
+    session = with_output(5000)
+    session.output_sent(exe(1), 5000)
+    assert session.receive(OutputRewind(execution_id=exe(1), start=2000), NOW) == [WakeOutput()]
+    wish = session.next_output()
+    assert wish is not None
+    assert (wish.start, wish.limit) == (2000, 3000)
+    (end,) = session.receive(OutputRewind(execution_id=exe(1), start=4000), NOW)
+    assert isinstance(end, CloseLink)
+
+
+def test_a_gap_is_told_and_passed_over() -> None:
+    """§3: asked for an offset that is gone: gap."""
+    session = with_output(5000)
+    gap = Gap(start=0, bytes=3000, reason=GapReason.DELETED, resumed_at=3000)
+    assert sent(session.output_gap(exe(1), gap)) == [OutputGap(execution_id=exe(1), gap=gap)]
+    wish = session.next_output()
+    assert wish is not None
+    assert wish.start == 3000
+
+
+def test_what_cannot_be_read_yet_waits_for_the_next_doorbell() -> None:
+    """No loop asks for the same again and again."""
+    session = with_output(100)
+    session.output_missing(exe(1))
+    assert session.next_output() is None
+    session.output_available(exe(1), 200)
+    assert session.next_output() is not None
+
+
+def test_a_hub_that_is_ahead_of_the_file_is_normal() -> None:
+    """§3: after a reboot."""
+    session = welcomed_session()
+    session.inventory([held(1, output=100)], [])
+    session.receive(Resumed(execution_id=exe(1), fence=1, action="upload_rest", have=400, safe=400), NOW)
+    assert session.next_output() is None
+
+
+# --- time ------------------------------------------------------------------------------------------------------------
+
+
+def test_heartbeats_come_in_time_and_their_acknowledgement_names_their_stamp() -> None:
+    """P8, D10: deadlines count from the send time of the last acknowledged heartbeat."""
+    # given
+    session = open_session()
+
+    # when
+    (first,) = sent(session.tick(moment(1.0), Readiness(ready=False, unfit=("disk",), running=2)))
+    assert session.tick(moment(10.9), Readiness()) == []
+    (second,) = sent(session.tick(moment(11.1), Readiness()))
+
+    # then
+    assert isinstance(first, Heartbeat)
+    assert isinstance(second, Heartbeat)
+    assert (first.number, first.ready, first.unfit, first.running) == (1, False, ("disk",), 2)
+    assert second.number == 2
+    acked = session.receive(HeartbeatAck(number=2, commit_position=8), 12.0)
+    assert acked == [HeartbeatAcked(sent=moment(11.1).stamp, commit_position=8)]
+    assert session.receive(HeartbeatAck(number=2), 12.0) == []
+
+
+def test_silence_closes_the_link() -> None:
+    """P8, R42: no byte for 35 s; any byte counts."""
+    # given
+    session = open_session()
+    session.receive(Desired(), 10.0)
+
+    # when, then
+    assert not any(isinstance(effect, CloseLink) for effect in session.tick(moment(44.0), Readiness()))
+    session.heard(50.0)
+    assert not any(isinstance(effect, CloseLink) for effect in session.tick(moment(84.0), Readiness()))
+    (end,) = session.tick(moment(86.0), Readiness())
+    assert isinstance(end, CloseLink)
+    assert end.reason is CloseReason.SILENCE
+    assert session.tick(moment(200.0), Readiness()) == []
+
+
+def test_preparation_is_told_in_a_session_only() -> None:
+    """What happened before is told by resume_end."""
+    message = Preparation(build_id="bld_" + "0" * 32, state=PreparationState.FETCHING, progress=0.4)
+    assert sent(open_session().preparation(message)) == [message]
+    assert new_session().preparation(message) == []
+
+
+def test_a_closed_session_says_nothing_more() -> None:
+    """Whatever happens here afterwards is told by the next one's inventory."""
+    session = at(Stage.CLOSED)
+    assert session.fact_spooled(fact(1, 1)) == []
+    assert session.facts_read(exe(1), []) == []
+    assert session.inventory([], []) == []
+    assert session.next_output() is None
+    assert session.output_gap(exe(1), Gap(start=0, reason=GapReason.CAP)) == []
+    assert session.heartbeat(moment(1.0), Readiness()) == []
+    session.output_available(exe(5), 1)
+    session.output_sent(exe(5), 1)
+    session.output_missing(exe(5))

@@ -175,13 +175,16 @@ async def _only_one(path: Path) -> AsyncIterator[None]:
     """Hold the lock file of one environment, against other processes of this machine that share the folder."""
     with path.open("ab") as file:
         try:
-            async with asyncio.timeout(LOCK_WAIT_S):
-                # Nothing tells when another process gives a file lock back.
-                while not _try_lock(file.fileno()):  # noqa: ASYNC110
-                    await asyncio.sleep(_LOCK_POLL_S)
+            await asyncio.wait_for(_take_lock(file.fileno()), LOCK_WAIT_S)
         except TimeoutError:
             raise PreparationError("another preparation of the same environment hangs", is_permanent=False) from None
         yield
+
+
+async def _take_lock(fd: int) -> None:
+    # Nothing tells when another process gives a file lock back.
+    while not _try_lock(fd):  # noqa: ASYNC110
+        await asyncio.sleep(_LOCK_POLL_S)
 
 
 if sys.platform == "win32":

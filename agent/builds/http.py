@@ -32,19 +32,19 @@ class TicketedHub:
         forward = self._open()
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)
         headers = _headers(forward) | ({"Range": f"bytes={start}-"} if start else {})
-        url = f"{forward.base_url}{path}"
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as client,
-                client.get(url, headers=headers, ssl=forward.ssl_context or True, allow_redirects=False) as answer,
+                client.get(
+                    f"{forward.base_url}{path}",
+                    headers=headers,
+                    ssl=forward.ssl_context or True,
+                    allow_redirects=False,
+                ) as answer,
             ):
                 await _check(answer, path)
-                skip = 0 if answer.status == HTTPStatus.PARTIAL_CONTENT else start
-                async for piece in answer.content.iter_chunked(PIECE_BYTES):
-                    # A server that knows no ranges sends all of it again.
-                    kept, skip = piece[skip:], max(0, skip - len(piece))
-                    if kept:
-                        yield kept
+                async for piece in _from(answer, start):
+                    yield piece
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise HubUnreachableError(str(error) or type(error).__name__) from None
 
@@ -69,6 +69,15 @@ class TicketedHub:
         if forward is None:
             raise HubUnreachableError("there is no session")
         return forward
+
+
+async def _from(answer: "aiohttp.ClientResponse", start: int) -> AsyncIterator[bytes]:
+    """An answer's bytes from `start` on; a server that knows no ranges sends those before it again."""
+    skip = 0 if answer.status == HTTPStatus.PARTIAL_CONTENT else start
+    async for piece in answer.content.iter_chunked(PIECE_BYTES):
+        kept, skip = piece[skip:], max(0, skip - len(piece))
+        if kept:
+            yield kept
 
 
 def _headers(forward: Forward) -> dict[str, str]:

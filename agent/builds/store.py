@@ -90,16 +90,7 @@ class FileStore:
         """Bring the part to its full length, over any number of cuts; tell whether its sha256 is right."""
         opened = await self._open(part)
         try:
-            idle_tries = 0
-            while opened.size < file.size:
-                before = opened.size
-                try:
-                    await _append(opened, hub, file_path(digest, file.sha256), file.size)
-                except HubUnreachableError:
-                    idle_tries = 0 if opened.size > before else idle_tries + 1
-                    if idle_tries >= TRIES:
-                        raise
-                    await asyncio.sleep(_FIRST_PAUSE_S * 2**idle_tries)
+            await _append_all(opened, hub, file_path(digest, file.sha256), file.size)
             await asyncio.to_thread(opened.sync)
             return opened.size == file.size and await asyncio.to_thread(sha256_of, part) == file.sha256
         finally:
@@ -115,8 +106,10 @@ class FileStore:
             raise
 
     def _keep(self, part: Path, sha256: str) -> None:
-        part.chmod(0o444)
-        part.replace(self.path(sha256))
+        final = self.path(sha256)
+        part.replace(final)
+        # Not before: a part that a crash left read-only could not be gone on with.
+        final.chmod(0o444)
         self._disk.sync_folder(self._root)
 
 
@@ -132,6 +125,19 @@ def sha256_of(path: Path) -> str:
         while piece := file.read(_READ_BYTES):
             digest.update(piece)
     return digest.hexdigest()
+
+
+async def _append_all(opened: AppendFile, hub: HubFiles, path: str, size: int) -> None:
+    idle_tries = 0
+    while opened.size < size:
+        before = opened.size
+        try:
+            await _append(opened, hub, path, size)
+        except HubUnreachableError:
+            idle_tries = 0 if opened.size > before else idle_tries + 1
+            if idle_tries >= TRIES:
+                raise
+            await asyncio.sleep(_FIRST_PAUSE_S * 2**idle_tries)
 
 
 async def _append(opened: AppendFile, hub: HubFiles, path: str, size: int) -> None:

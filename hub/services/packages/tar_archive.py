@@ -49,11 +49,7 @@ class TarArchive:
     def _members(self) -> Iterator[tuple[int, tarfile.TarInfo, tarfile.TarFile]]:
         try:
             with gzip.open(self._path, "rb") as packed:
-                unpacked = _Unpacked(cast("IO[bytes]", packed), self.packed_bytes)
-                with tarfile.open(fileobj=cast("IO[bytes]", unpacked), mode="r:") as archive:
-                    for position, member in enumerate(archive):
-                        yield position, member, archive
-                unpacked.check_end()
+                yield from _members_of(_Unpacked(cast("IO[bytes]", packed), self.packed_bytes))
         except ArchiveError:
             raise
         except _BROKEN as error:
@@ -100,6 +96,13 @@ class _Unpacked:
         while self._position < position and self.read(min(READ_BYTES, position - self._position)):
             pass
         return self._position
+
+
+def _members_of(unpacked: _Unpacked) -> Iterator[tuple[int, tarfile.TarInfo, tarfile.TarFile]]:
+    with tarfile.open(fileobj=cast("IO[bytes]", unpacked), mode="r:") as archive:
+        for position, member in enumerate(archive):
+            yield position, member, archive
+    unpacked.check_end()
 
 
 def _entry(position: int, member: tarfile.TarInfo) -> ArchiveEntry:

@@ -55,7 +55,7 @@ class Deploying:
         while found["state"] != "ready":
             if found["state"] == "rejected":
                 raise Failure(f"{found['bot']} {found['version']} is rejected: {found['problem']}")
-            why = f": {found['problem']}" if found["problem"] else ""
+            why = f" ({found['problem'].splitlines()[0]})" if found["problem"] else ""
             self.tell(f"{found['bot']} {found['version']}: {found['state']}{why}")
             found = self._look(build)
         self.tell(f"{found['bot']} {found['version']}: ready")

@@ -88,10 +88,16 @@ class Following:
                 self._begin(told)
                 self._place = event.id
             case "waiting":
-                self._say("waiting: " + "; ".join(reason["message"] for reason in told["reasons"]))
+                self._wait(told["reasons"])
             case "end":
                 return dict(told)
         return None
+
+    def _wait(self, reasons: list[dict[str, Any]]) -> None:
+        """Say why nothing runs yet; a permit that is on its way is no news."""
+        texts = [reason["message"] for reason in reasons if reason["code"] != "permit_out"]
+        if texts:
+            self._say("waiting: " + "; ".join(texts))
 
     def _begin(self, told: dict[str, Any]) -> None:
         if told["execution"] != self._execution:

@@ -103,6 +103,8 @@ def kill_below(pid: int) -> None:
 
 def find_by_execution_id(execution_id: str) -> list[int]:
     """Return processes whose environment names this execution; the last resort of core.md §2."""
+    if sys.platform != "linux":
+        return _find_by_psutil(execution_id)
     wanted = f"{EXECUTION_VARIABLE}={execution_id}".encode()
     found = []
     for pid in _all_pids():
@@ -162,6 +164,9 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def _started_boot_ns(pid: int) -> int:
+    if sys.platform != "linux":
+        # No start by this clock is known here: who has the variable counts as the bot's.
+        return sys.maxsize
     fields = _stat(pid)
     # One tick of grace: the kernel rounds down.
     return (int(fields[19]) + 1) * _TICK_NS if fields else 0
@@ -189,6 +194,19 @@ def _start_by_psutil(pid: int) -> str | None:
         return None if process.status() == psutil.STATUS_ZOMBIE else f"{psutil.boot_time():.0f}:{process.create_time()}"
     except psutil.Error:
         return None
+
+
+def _find_by_psutil(execution_id: str) -> list[int]:
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(EXECUTION_VARIABLE) == execution_id:
+                found.append(process.pid)
+        except (psutil.Error, OSError):
+            continue
+    return found
 
 
 def _descendants_by_psutil(pid: int) -> list[int]:

@@ -24,7 +24,8 @@ def start_bot(order: ShimOrder, cgroup_procs: int) -> tuple[Child, DescentTree]:
     """Fork the bot; its tree is what descends from this process."""
     wake = _wake_on_children()
     child = forking.start_child(order, cgroup_procs, OOM_FILE[0] if OOM_FILE else -1, wake)
-    return child, DescentTree(main=child.pid, cgroup=Path(order.cgroup) if order.cgroup else None)
+    cgroup = Path(order.cgroup) if order.cgroup else None
+    return child, DescentTree(main=child.pid, cgroup=cgroup, execution_id=order.execution_id)
 
 
 def let_go() -> None:

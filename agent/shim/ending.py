@@ -104,6 +104,10 @@ class Ending:
             if step is None:
                 break
             self._take_step(step, now)
+        if self._ladder is not None and self._tree.exited is not None and not self._tree.is_empty:
+            # Where orphans are nobody's children no signal tells of their end.
+            self._tree.reap()
+            self.note_children(now)
         if self._kill_again_ns is not None and now.boot_ns >= self._kill_again_ns:
             self._kill_again_ns = now.boot_ns + _KILL_AGAIN_NS
             self._tree.kill()

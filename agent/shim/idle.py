@@ -13,6 +13,7 @@ from agent.ports.clock import SystemClock
 from agent.ports.files import SystemDisk
 from agent.shim import body_posix, handover, kernel, supervisor
 from agent.shim.order import OrderError
+from agent.shim.rehearsal import rehearse
 from agent.shim.verdict import Verdict
 
 assert sys.platform != "win32"  # for the type checker; Windows has `ahead`
@@ -53,6 +54,7 @@ def _make_safe(channel: socket.socket) -> socket.socket:
     kernel.forbid_dumps()
     kernel.name_process("botyard-shim")
     body_posix.OOM_FILE.append(oom_file)
+    rehearse()
     gc.freeze()
     return own
 

@@ -1,6 +1,7 @@
 """The bot's process tree, seen from its shim: a subreaper, so every orphan comes up to it.
 
-The tree is empty exactly when the shim has no child: `waitpid` says ECHILD. That is proof, not a scan.
+The tree is empty exactly when the shim has no child: `waitpid` says ECHILD. That is proof, not a scan; but on macOS,
+which has no subreapers, where processes with the execution's variable are looked for as well.
 """
 
 import os
@@ -9,7 +10,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.process import command_of, descendants, kill_below, signal_all
+from agent.process import KILL, command_of, descendants, find_by_execution_id, kill_below, signal_all
 from agent.process_cgroup import kill_cgroup, oom_kills
 from agent.shim.body import Exited
 
@@ -22,6 +23,7 @@ class DescentTree:
 
     main: int
     cgroup: Path | None
+    execution_id: str
     is_empty: bool = False
     exited: Exited | None = None
     _peak_kib: int = field(default=0)
@@ -32,7 +34,7 @@ class DescentTree:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
-                self.is_empty = True
+                self.is_empty = not self._strays()
                 return
             if pid == 0:
                 return
@@ -54,10 +56,11 @@ class DescentTree:
         if self.cgroup is not None:
             kill_cgroup(self.cgroup)
         kill_below(os.getpid())
+        signal_all(self._strays(), KILL)
 
     def survivors(self) -> tuple[tuple[int, str], ...]:
         """Return (pid, command line) of what is alive."""
-        return tuple((pid, command_of(pid)) for pid in descendants(os.getpid()))
+        return tuple((pid, command_of(pid)) for pid in (*descendants(os.getpid()), *self._strays()))
 
     def was_out_of_memory(self) -> bool:
         """Tell whether the kernel killed in the bot's cgroup for want of memory."""
@@ -72,8 +75,12 @@ class DescentTree:
         except (ProcessLookupError, PermissionError):
             return
 
+    def _strays(self) -> list[int]:
+        """Orphans that did not come up to this process: none on Linux; on macOS, without subreapers, by their name."""
+        return [] if sys.platform == "linux" else find_by_execution_id(self.execution_id)
+
     def _outside_group(self) -> list[int]:
-        below = descendants(os.getpid())
+        below = [*descendants(os.getpid()), *self._strays()]
         return below if self.exited is not None else [pid for pid in below if _group_of(pid) != self.main]
 
 

@@ -24,6 +24,7 @@ from typing import NoReturn
 
 from agent.process import kill_tree, start_of
 from agent.shim import handover, idle, kernel
+from agent.shim.rehearsal import rehearse
 
 assert sys.platform != "win32"  # for the type checker; Windows has `ahead`
 
@@ -131,6 +132,7 @@ def main() -> NoReturn:
     kernel.name_process("botyard-zygote")
     kernel.become_subreaper()
     kernel.close_all_but({control.fileno()})
+    rehearse()
     # What is alive now is never looked at by the collector again, so that its pages stay shared.
     gc.collect()
     gc.freeze()

@@ -163,9 +163,9 @@ async def test_a_bot_stands_in_its_group_and_its_shim_does_not(home: ShimHome) -
 async def test_a_line_is_seen_at_once(home: ShimHome) -> None:
     """From print to doorbell: gathering takes 5 ms, the way to the viewer has 50 (design.md §3)."""
     code = """
-import time
+import os, time
 for _ in range(40):
-    time.sleep(0.02); print(time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+    time.sleep(0.02); os.write(1, b'%d\\n' % time.clock_gettime_ns(time.CLOCK_BOOTTIME))
 """
     bot = await home.start(code)
     late = []

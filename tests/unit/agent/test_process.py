@@ -86,7 +86,8 @@ def test_a_group_is_killed_whole() -> None:
     if group is None:
         pytest.skip("no cgroup may be made here")
     procs = open_procs(group)
-    process = subprocess.Popen(["sh", "-c", f"echo 0 >&{procs}; exec sleep 600"], pass_fds=(procs,))
+    enter = f"import os; os.write({procs}, b'0'); os.execvp('sleep', ['sleep', '600'])"
+    process = subprocess.Popen([sys.executable, "-c", enter], pass_fds=(procs,))
     os.close(procs)
     eventually_sync(lambda: members(group) == [process.pid])
     assert not remove_cgroup(group)

@@ -36,8 +36,6 @@ class NewBuild:
     bot: str
     version: str
     digest: str
-    sizes: Mapping[str, int]
-    """Bytes of every blob of the build, its manifest included, by sha256."""
     file_count: int
     size_bytes: int
     recognised: Recognised
@@ -49,6 +47,12 @@ class Received:
 
     build: BuildRow
     is_known: bool
+
+
+def own_blobs(tx: Transaction, workspace_id: str, sizes: Mapping[str, int]) -> Done[None]:
+    """Note that these blobs (sha256 to bytes) belong to the workspace: the bulk of a deployment, staged before it."""
+    rows.own_blobs(tx, workspace_id, sizes)
+    return Done(None)
 
 
 def receive(tx: Transaction, caller: Caller, new: NewBuild) -> Done[Received]:
@@ -69,7 +73,6 @@ def receive(tx: Transaction, caller: Caller, new: NewBuild) -> Done[Received]:
         return Done(Received(build=known, is_known=True))
     else:
         raise _version_used(known, new)
-    rows.own_blobs(tx, caller.workspace_id, new.sizes)
     row = show(tx, caller.workspace_id, build_id)
     _record(tx, row, caller.actor, None)
     return Done(Received(build=row, is_known=False))

@@ -202,13 +202,12 @@ def release(tx: Transaction, workspace_id: str, build: BuildRow, by: str) -> boo
 
 
 def own_blobs(tx: Transaction, workspace_id: str, sizes: Mapping[str, int]) -> None:
-    """Note that these blobs (sha256 to bytes) belong to the workspace; once is enough."""
+    """Note that these blobs (sha256 to bytes), at most some hundred, belong to the workspace; once is enough."""
     rows = [
         {"workspace_id": workspace_id, "sha256": sha256, "size_bytes": size, "created_at": tx.now}
         for sha256, size in sorted(sizes.items())
     ]
-    for first in range(0, len(rows), 500):
-        tx.connection.execute(_OWN_BLOBS[tx.connection.dialect.name], rows[first : first + 500])
+    tx.connection.execute(_OWN_BLOBS[tx.connection.dialect.name], rows)
 
 
 def _one(tx: Transaction, statement: sa.Select[Any], values: Mapping[str, Any]) -> BuildRow | None:

@@ -28,10 +28,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def handle_one_request(self) -> None:
         """One request of a connection, whatever its method."""
+        self.raw_requestline = self.rfile.readline(65537)
+        understood = bool(self.raw_requestline) and self.parse_request()
         self.close_connection = True
-        line = self.rfile.readline(65537)
-        self.raw_requestline = line
-        if not line or not self.parse_request():
+        if not understood:
             return
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.script.requests.append((self.command, self.path, dict(self.headers.items()), body))

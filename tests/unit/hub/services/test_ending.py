@@ -292,9 +292,9 @@ async def test_settling_twice_is_impossible(world: WorkWorld) -> None:
     task, session, start = await world.running()
     said: list[FactBody] = [report(), exited(0), final()]
     await world.say(session, start, *said, first=2)
-    before = await world.rows("events", task_id=task.id)
+    before = [row["id"] for row in await world.rows("events", task_id=task.id)]
     await world.say(session, start, *said, first=2)
     await world.store.write(executions.output_arrived, WORKSPACE, start.execution_id, WHOLE)
     await world.store.write(executions.settle_overdue, WORKSPACE, start.execution_id)
-    assert before == await world.rows("events", task_id=task.id)
+    assert before == [row["id"] for row in await world.rows("events", task_id=task.id)]
     assert 4 == [message.seq for message in session.sent if isinstance(message, FactAck)][-1]

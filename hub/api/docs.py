@@ -1,15 +1,16 @@
 """The description of the API: OpenAPI 3.1 for tools, and a page of our own for people, with no outside address."""
 
+import asyncio
+import functools
 import json
 from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
 from typing import Any
 
-import jinja2
 from aiohttp import web
 
-from hub.api.description import describe
 from hub.api.route import PREFIX, Route
 
 _PAGE_HEADERS = {
@@ -19,15 +20,47 @@ _PAGE_HEADERS = {
 }
 
 
+class Description:
+    """What is served; made when somebody first asks, because it costs a hub's start most of a second."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._routes = routes
+
+    @functools.cached_property
+    def described(self) -> dict[str, Any]:
+        """The OpenAPI description."""
+        from hub.api.description import describe
+
+        return describe(self._routes, own_version())
+
+    @functools.cached_property
+    def openapi(self) -> bytes:
+        """The same as JSON."""
+        return json.dumps(self.described, ensure_ascii=False, separators=(",", ":")).encode()
+
+    @functools.cached_property
+    def page(self) -> bytes:
+        """The page for people."""
+        import jinja2
+
+        loader = jinja2.PackageLoader("hub.api", "pages")
+        environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+        shown = {"api": self.described, "operations": _operations(self.described), "name_of": _name_of}
+        return environment.get_template("docs.html").render(shown).encode()
+
+    @functools.cached_property
+    def style(self) -> bytes:
+        """The page's style sheet."""
+        return files("hub.api").joinpath("pages", "docs.css").read_bytes()
+
+
 def pages(routes: Sequence[Route]) -> list[web.RouteDef]:
     """Routes of the description; they are open to all, since they tell nothing of this hub's work."""
-    described = describe(routes, own_version())
-    text = json.dumps(described, ensure_ascii=False, separators=(",", ":")).encode()
-    rendered = _template("docs.html").render(api=described, operations=_operations(described), name_of=_name_of)
+    description = Description(routes)
     return [
-        web.get(f"{PREFIX}/openapi.json", partial(_answer, text, "application/json")),
-        web.get("/api/docs", partial(_answer, rendered.encode(), "text/html")),
-        web.get("/api/docs.css", partial(_answer, _source("docs.css").encode(), "text/css")),
+        web.get(f"{PREFIX}/openapi.json", partial(_answer, description, "openapi", "application/json")),
+        web.get("/api/docs", partial(_answer, description, "page", "text/html")),
+        web.get("/api/docs.css", partial(_answer, description, "style", "text/css")),
     ]
 
 
@@ -39,8 +72,9 @@ def own_version() -> str:
         return "0"
 
 
-async def _answer(body: bytes, content_type: str, request: web.Request) -> web.Response:
+async def _answer(description: Description, part: str, content_type: str, request: web.Request) -> web.Response:
     del request
+    body = await asyncio.to_thread(getattr, description, part)
     return web.Response(body=body, content_type=content_type, charset="utf-8", headers=_PAGE_HEADERS)
 
 
@@ -82,13 +116,3 @@ def _name_of(schema: dict[str, Any]) -> str:
     if "const" in schema:
         return str(schema["const"])
     return str(schema.get("format") or schema.get("type") or "any")
-
-
-def _template(name: str) -> jinja2.Template:
-    loader = jinja2.PackageLoader("hub.api", "pages")
-    return jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template(name)
-
-
-def _source(name: str) -> str:
-    loader = jinja2.PackageLoader("hub.api", "pages")
-    return loader.get_source(jinja2.Environment(autoescape=True), name)[0]

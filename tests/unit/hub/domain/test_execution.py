@@ -23,6 +23,7 @@ def gone(state: ExecutionState, **rest: object) -> Situation:
 
 STOP = OnDisconnect.STOP
 
+# fmt: off
 D9: list[tuple[str, Situation, tuple[Action, ...]]] = [
     ("no permit committed: grant elsewhere at any time", situation(None), (Action.GRANT_AGAIN,)),
     ("permit, link up, no answer, 4 s: nothing", situation(GRANTED, granted_s=4.0), ()),
@@ -48,6 +49,7 @@ D9: list[tuple[str, Situation, tuple[Action, ...]]] = [
     ("ended, link gone: settle all the same", gone(ENDING, gone_s=DAY), (Action.SETTLE,)),
     ("settled: nothing ever", situation(ExecutionState.FINISHED, link_up=False, gone_s=DAY), ()),
 ]
+# fmt: on
 
 
 @pytest.mark.parametrize(("row", "known", "actions"), D9, ids=[row for row, _, _ in D9])

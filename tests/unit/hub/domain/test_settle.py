@@ -55,6 +55,7 @@ def brief(settled: Settlement) -> str:
 BOTCITY, PYTHON, SHELL = Kind.BOTCITY, Kind.PYTHON, Kind.SHELL
 REQUIRED, OPTIONAL = ReportPolicy.REQUIRED, ReportPolicy.OPTIONAL
 
+# fmt: off
 ROWS: list[tuple[str, Knowledge, str]] = [
     # row of core.md §4, what is known, outcome
     ("forced cancel", known(PYTHON, forced_cancel=True), "canceled: unconfirmed"),
@@ -139,6 +140,7 @@ ROWS: list[tuple[str, Knowledge, str]] = [
     ("a person's report while it ran, exit 7", known(PYTHON, PERSON, ending=EXIT_7), "succeeded"),
     ("a person's report before a stop", known(PYTHON, PERSON, ending=STOPPED, stop=stop(StopCause.CANCEL)), "succeeded"),
 ]
+# fmt: on
 
 
 @pytest.mark.parametrize(("row", "knowledge", "outcome"), ROWS, ids=[row for row, _, _ in ROWS])

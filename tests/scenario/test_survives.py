@@ -8,16 +8,20 @@ from pathlib import Path
 from tests.support.rig import Rig, bots_alive
 from tests.support.waiting import eventually
 
-# Prints numbered lines and keeps a diary of exactly what it printed, so that the hub's copy is compared to the byte.
+# Prints numbered lines until it is told that it is enough, and keeps a diary of exactly what it printed, so that the
+# hub's copy is compared to the byte.
 PRINTER = """
 import json, os, pathlib, sys, time
 parameters = json.loads(pathlib.Path(os.environ["BOTYARD_PARAMETERS"]).read_text())
-diary = pathlib.Path(parameters["diary"]).open("wb")
-for number in range(int(parameters["lines"])):
+folder = pathlib.Path(parameters["folder"])
+diary = (folder / "diary").open("wb")
+number = 0
+while not (folder / "enough").exists():
     line = b"line %d of the diary\\n" % number
     os.write(1, line)
     diary.write(line)
     diary.flush()
+    number += 1
     time.sleep(0.002)
 sys.exit(int(parameters.get("code", 0)))
 """
@@ -37,7 +41,7 @@ maestro.finish_task(
     total_items=3, processed_items=3, failed_items=0,
 )
 took = time.monotonic() - begin
-state = maestro.get_task(execution.task_id).state.value
+state = maestro.get_task(execution.task_id).state
 (folder / "answer").write_text(f"{took:.3f} {state}")
 print("reported", flush=True)
 """
@@ -49,13 +53,14 @@ async def test_the_hub_is_killed_while_a_bot_prints(tmp_path: Path) -> None:
     async with Rig(tmp_path) as rig:
         await rig.add_runner("desk-1")
         await rig.deploy("printer", {"main.py": PRINTER})
-        task_id = await rig.submit("printer", diary=str(tmp_path / "diary"), lines="3000")
+        task_id = await rig.submit("printer", folder=str(tmp_path))
         for lines in (200, 900, 1500):
             await rig.printed(task_id, b"line %d " % lines)
-            (bot, *_) = bots_alive((await rig.task(task_id))["execution_id"])
+            (bot, *_) = bots_alive((await rig.task(task_id))["execution"])
             await rig.hub.kill()
             assert bot.is_running()
             await rig.start_hub()
+        (tmp_path / "enough").touch()
         finished = await rig.finished(task_id, within=60)
         written = (tmp_path / "diary").read_bytes()
         assert (finished["outcome"], finished["exit_code"]) == ("succeeded", 0)
@@ -69,12 +74,13 @@ async def test_the_daemon_is_killed_while_a_bot_prints(tmp_path: Path) -> None:
     async with Rig(tmp_path) as rig:
         await rig.add_runner("desk-1")
         await rig.deploy("printer", {"main.py": PRINTER})
-        task_id = await rig.submit("printer", diary=str(tmp_path / "diary"), lines="2500", code="7")
+        task_id = await rig.submit("printer", folder=str(tmp_path), code="7")
         for lines in (200, 1000):
             await rig.printed(task_id, b"line %d " % lines)
             await rig.runners["desk-1"].kill()
-            assert bots_alive((await rig.task(task_id))["execution_id"])
+            assert bots_alive((await rig.task(task_id))["execution"])
             await rig.start_runner("desk-1")
+        (tmp_path / "enough").touch()
         finished = await rig.finished(task_id, within=60)
         assert (finished["outcome"], finished["reason"], finished["exit_code"]) == ("failed", "exit_code", 7)
         assert (tmp_path / "diary").read_bytes() == await rig.output(task_id)
@@ -86,10 +92,11 @@ async def test_a_bot_that_ends_while_no_daemon_runs_ends_truly(tmp_path: Path) -
     async with Rig(tmp_path) as rig:
         await rig.add_runner("desk-1")
         await rig.deploy("printer", {"main.py": PRINTER})
-        task_id = await rig.submit("printer", diary=str(tmp_path / "diary"), lines="400", code="7")
+        task_id = await rig.submit("printer", folder=str(tmp_path), code="7")
         await rig.printed(task_id, b"line 10 ")
-        execution = (await rig.task(task_id))["execution_id"]
+        execution = (await rig.task(task_id))["execution"]
         await rig.runners["desk-1"].kill()
+        (tmp_path / "enough").touch()
         await eventually(lambda: not bots_alive(execution), within=20)
         await rig.start_runner("desk-1")
         finished = await rig.finished(task_id)
@@ -110,6 +117,7 @@ async def test_finish_task_without_a_daemon_succeeds_when_it_is_back(tmp_path: P
         assert not (tmp_path / "answer").exists()
         await rig.start_runner("desk-1")
         finished = await rig.finished(task_id)
+        assert (tmp_path / "answer").exists(), await rig.output(task_id)
         assert (tmp_path / "answer").read_text().endswith("FINISHED")
         assert (finished["outcome"], finished["totals"]) == ("succeeded", {"total": 3, "processed": 3, "failed": 0})
 
@@ -121,7 +129,7 @@ async def test_finish_task_without_a_hub_is_answered_at_once_and_settles_once(tm
         await rig.deploy("reporter", {"bot.py": REPORTER, "requirements.txt": BOTCITY_REQUIREMENTS})
         task_id = await rig.submit("reporter", folder=str(tmp_path))
         await rig.printed(task_id, b"waiting to report")
-        execution = (await rig.task(task_id))["execution_id"]
+        execution = (await rig.task(task_id))["execution"]
         await rig.hub.kill()
         (tmp_path / "go").touch()
         await eventually((tmp_path / "answer").exists, within=20)
@@ -135,7 +143,7 @@ async def test_finish_task_without_a_hub_is_answered_at_once_and_settles_once(tm
         assert (finished["outcome"], finished["message"]) == ("succeeded", "done")
         assert finished["output"]["complete"] is True
         events = (await rig.get("/api/v1/events?limit=500"))["items"]
-        settled = [e for e in events if e.get("task_id") == task_id and e["kind"] == "task.finished"]
+        settled = [e for e in events if e.get("task_id") == task_id and e["kind"] == "task.settled"]
         assert len(settled) == 1
 
 
@@ -166,7 +174,7 @@ async def test_a_bot_that_will_not_die_is_cancelled(tmp_path: Path) -> None:
         await rig.deploy("hostile", {"main.py": HOSTILE})
         task_id = await rig.submit("hostile")
         await rig.printed(task_id, b"try to stop me")
-        execution = (await rig.task(task_id))["execution_id"]
+        execution = (await rig.task(task_id))["execution"]
         pids = [process.pid for process in bots_alive(execution)]
         assert len(pids) >= 2
         await rig.botyard("task", "cancel", task_id)
@@ -181,12 +189,13 @@ async def test_sigterm_leaves_the_bot_and_the_next_daemon_takes_it_on(tmp_path: 
     async with Rig(tmp_path) as rig:
         await rig.add_runner("desk-1")
         await rig.deploy("printer", {"main.py": PRINTER})
-        task_id = await rig.submit("printer", diary=str(tmp_path / "diary"), lines="1500")
+        task_id = await rig.submit("printer", folder=str(tmp_path))
         await rig.printed(task_id, b"line 50 ")
         async with asyncio.timeout(10):
             assert await rig.runners["desk-1"].end(signal.SIGTERM) == 0
-        assert bots_alive((await rig.task(task_id))["execution_id"])
+        assert bots_alive((await rig.task(task_id))["execution"])
         await rig.start_runner("desk-1")
+        (tmp_path / "enough").touch()
         finished = await rig.finished(task_id, within=30)
         assert finished["outcome"] == "succeeded"
         assert (tmp_path / "diary").read_bytes() == await rig.output(task_id)

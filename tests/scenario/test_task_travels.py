@@ -44,7 +44,7 @@ async def test_a_task_travels(tmp_path: Path) -> None:
         assert finished["totals"] == {"total": 6, "processed": 6, "failed": 0}
 
         # 7. The output is whole and proven so; the runner forgets the execution; the feed has told it all, in order.
-        output = await rig.output(task_id)
+        output = (await rig.botyard("logs", task_id)).out
         assert output.count(b": booked\n") == 6
         assert finished["output"]["complete"] is True
         assert finished["output"]["sha256"] == hashlib.sha256(output).hexdigest()

@@ -258,7 +258,9 @@ class Rig:
 
     async def output(self, task_id: str) -> bytes:
         """All that is stored of its output, as the bot wrote it."""
-        return (await self.botyard("logs", task_id)).out
+        raw = await self.get(f"/api/v1/tasks/{task_id}/output/raw")
+        assert isinstance(raw, bytes)
+        return raw
 
     async def printed(self, task_id: str, text: bytes, within: float = 30) -> None:
         """Wait until the hub shows this in the output."""

@@ -1,0 +1,93 @@
+"""`botyard up` as a person has it: two programs, one command, nothing left behind (design.md §5)."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.support.rig import Rig, bots_alive
+from tests.support.waiting import eventually, seconds
+
+
+@asynccontextmanager
+async def up(rig: Rig) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`botyard up`, ready."""
+    del rig.env["BOTYARD_URL"]
+    where = ["--data", str(rig.folder / "up"), "--port", str(rig.port)]
+    pipe = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "hub.cli", "up", *where), stdout=pipe, stderr=pipe, env=rig.env
+    )
+    assert child.stderr is not None
+    try:
+        async with asyncio.timeout(seconds(90)):
+            while not (await child.stderr.readline()).startswith(b"deploy a bot"):
+                assert child.returncode is None
+        yield child
+    finally:
+        if child.returncode is None:
+            child.send_signal(signal.SIGTERM)
+            await child.communicate()
+
+
+def ours(rig: Rig) -> list[psutil.Process]:
+    """Processes that work in the folder of this `up`, itself left out."""
+    folder = str(rig.folder / "up")
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if any(folder in word for word in words) and "up" not in words:
+            found.append(process)
+    return found
+
+
+async def test_ctrl_c_ends_the_bots_too_and_the_hub_hears_how(tmp_path: Path) -> None:
+    """design.md §5: `up` and `demo` end their bots on Ctrl-C; core.md §4: `up` ended is `canceled`."""
+    rig = Rig(tmp_path)
+    async with up(rig) as child:
+        # given a bot that would run for ever; `up` wrote a profile, so that no variable is needed
+        profile = tmp_path / "config" / "botyard" / "profile.json"
+        assert 0o600 == profile.stat().st_mode & 0o777
+        await rig.deploy("sleeper", {"main.py": "import time\nprint('up', flush=True)\ntime.sleep(600)\n"})
+        task_id = await rig.submit("sleeper")
+        await rig.printed(task_id, b"up")
+        task = (await rig.botyard("task", "show", task_id, "--json")).json()
+        assert bots_alive(task["execution"])
+        # when the person presses Ctrl-C
+        child.send_signal(signal.SIGINT)
+        async with asyncio.timeout(seconds(60)):
+            _, err = await child.communicate()
+        assert 0 == child.returncode, err
+    # then nothing of it is left
+    assert [] == bots_alive(task["execution"])
+    await eventually(lambda: ours(rig) == [], saying="a program of `up` is left")
+    # and started again it knows the runner and how the bot ended
+    rig.env["BOTYARD_URL"] = rig.url
+    async with up(rig):
+        finished: Any = await eventually(lambda: _finished(rig, task_id), within=30)
+        assert "canceled" == finished["outcome"]
+
+
+async def test_a_hub_that_dies_is_told_and_ends_the_rest(tmp_path: Path) -> None:
+    """A child's crash is told, with the end of its log; the other child is ended."""
+    rig = Rig(tmp_path)
+    async with up(rig) as child:
+        address = json.loads((tmp_path / "up" / "hub" / "hub.json").read_text())
+        psutil.Process(address["pid"]).kill()
+        async with asyncio.timeout(seconds(60)):
+            _, err = await child.communicate()
+    assert 1 == child.returncode
+    assert b"botyard: the hub ended by itself with -9" in err
+    assert b"Traceback" not in err
+    await eventually(lambda: ours(rig) == [], saying="a program of `up` is left")
+
+
+async def _finished(rig: Rig, task_id: str) -> Any:
+    task = (await rig.botyard("task", "show", task_id, "--json")).json()
+    return task if task["state"] == "finished" else None

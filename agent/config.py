@@ -25,8 +25,6 @@ class Settings(BaseModel):
     slots: int | None = Field(default=None, ge=0, le=64, description="bots at once; enrolment's number where not set")
     log_format: Literal["text", "json"] = Field(default="text", description="how the daemon's own log is written")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="least level logged")
-    index_url: str | None = Field(default=None, description="package index for bots' environments; uv's own if not set")
-    uv: str | None = Field(default=None, description="path of the uv program; found by itself where not set")
 
 
 def load_settings(home: Path, environment: Mapping[str, str], overrides: Mapping[str, Any]) -> Settings:

@@ -1,0 +1,34 @@
+"""Settings: file, environment, command line; the later ones win, a typing error is found (style §2.9)."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.config import home_folder, load_settings
+from agent.errors import SetupError
+
+
+def test_the_command_line_wins_over_environment_over_file(tmp_path: Path) -> None:
+    """Packaging §3."""
+    (tmp_path / "agent.toml").write_text('slots = 2\nlog_format = "json"\nlog_level = "ERROR"\n')
+    environment = {"BOTYARD_AGENT_SLOTS": "3", "BOTYARD_AGENT_LOG_LEVEL": "DEBUG", "BOTYARD_AGENT_HOME": "/x"}
+    settings = load_settings(tmp_path, environment, {"slots": 4})
+    assert (settings.slots, settings.log_format, settings.log_level) == (4, "json", "DEBUG")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("slots = 99", "slots"), ("slot = 1", "slot"), ("slots = ", "cannot be read")]
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, text: str, why: str) -> None:
+    """78: a bad setting."""
+    (tmp_path / "agent.toml").write_text(text)
+    with pytest.raises(SetupError, match=why):
+        load_settings(tmp_path, {}, {})
+
+
+def test_the_home_is_the_argument_the_variable_or_the_users(tmp_path: Path) -> None:
+    """Design §5: locations by platformdirs; overridden by --home, BOTYARD_AGENT_HOME."""
+    environment = {"BOTYARD_AGENT_HOME": str(tmp_path)}
+    assert home_folder("/somewhere", environment) == Path("/somewhere")
+    assert home_folder(None, environment) == tmp_path
+    assert home_folder(None, {}).name == "botyard-agent"

@@ -1,0 +1,122 @@
+"""Enrolment against a hub over HTTP, and its one-line errors (S1, S2, S6)."""
+
+import asyncio
+import io
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from agent.enrol import Wish, enrol, parse_labels, read_token
+from agent.errors import AgentError, SetupError
+from agent.home import Home, Membership
+from agent.keys import public_key
+from agent.ports import SystemDisk
+from tests.support.scripted_hub import HUB_ID, ScriptedHub
+
+TOKEN = "byt_x"
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[ScriptedHub]:
+    """A hub that enrols."""
+    hub = ScriptedHub()
+    await hub.serve()
+    yield hub
+    await hub.close()
+
+
+@pytest.fixture
+async def home(tmp_path: Path) -> AsyncIterator[Home]:
+    """A fresh home."""
+    home = Home.lock(tmp_path / "home", SystemDisk())
+    yield home
+    home.release()
+
+
+async def do(home: Home, hub: ScriptedHub, *, again: bool = False) -> Membership:
+    """Enrol in a thread, as a command does."""
+    url = f"http://127.0.0.1:{hub.port}"
+    wish = Wish(url=url, token=TOKEN, name="vm-1", labels={"site": "berlin"}, slots=3, again=again)
+    return await asyncio.to_thread(enrol, home, wish)
+
+
+async def test_a_home_becomes_a_runner_and_pins_its_hub(hub: ScriptedHub, home: Home) -> None:
+    """S2, S6: the key is made here, the hub's is pinned."""
+    # when
+    made = await do(home, hub)
+
+    # then
+    (asked,) = hub.enrolments
+    assert (asked.name, asked.labels, asked.slots) == ("vm-1", {"site": "berlin"}, 3)
+    assert asked.key == public_key(home.private_key())
+    assert (asked.home_id, asked.fingerprint) == (home.home_id(), home.fingerprint())
+    assert (made.hub_id, made.hub_key, made.runner_id) == (HUB_ID, hub.key, hub.runner_id)
+    assert home.membership() == made
+    assert stat.S_IMODE((home.path / "key").stat().st_mode) == 0o600
+    assert TOKEN not in "".join(path.read_text("latin-1") for path in home.path.iterdir() if path.is_file())
+
+
+async def test_a_runner_is_not_enrolled_twice_by_accident(hub: ScriptedHub, home: Home) -> None:
+    """D8: `--again` is the way out, and makes another home of it."""
+    await do(home, hub)
+    key, home_id = home.private_key(), home.home_id()
+    with pytest.raises(SetupError, match="enroll --again"):
+        await do(home, hub)
+    await do(home, hub, again=True)
+    assert home.private_key() != key
+    assert home.home_id() != home_id
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "why"),
+    [
+        (401, SetupError, "no"),
+        (404, SetupError, "no botyard hub"),
+        (422, SetupError, "refused"),
+        (503, AgentError, "cannot enrol now"),
+    ],
+)
+async def test_a_refusal_is_one_sentence(
+    hub: ScriptedHub, home: Home, status: int, kind: type[AgentError], why: str
+) -> None:
+    """Packaging §2: 78 where only a person can mend it, else 75."""
+    hub.enrol_status = status
+    with pytest.raises(kind, match=why) as found:
+        await do(home, hub)
+    assert type(found.value) is kind
+    assert not home.is_enrolled
+
+
+async def test_a_hub_that_is_not_there_is_worth_another_try(hub: ScriptedHub, home: Home) -> None:
+    """75."""
+    await hub.close()
+    with pytest.raises(AgentError, match="not reached") as found:
+        await do(home, hub)
+    assert found.value.exit_code == 75
+
+
+def test_the_token_comes_from_stdin_or_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packaging §3: never argv."""
+    (tmp_path / "token").write_text(f" {TOKEN}\n")
+    assert read_token(str(tmp_path / "token")) == TOKEN
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{TOKEN}\nmore"))
+    assert read_token("-") == TOKEN
+
+
+@pytest.mark.parametrize(("text", "why"), [("", "empty"), ("byk_x", "byt_"), (None, "cannot be read")])
+def test_a_wrong_token_is_refused_before_it_is_sent(tmp_path: Path, text: str | None, why: str) -> None:
+    """One sentence that says which."""
+    path = tmp_path / "token"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(SetupError, match=why):
+        read_token(str(path))
+
+
+def test_labels_are_pairs() -> None:
+    """`--label k=v`."""
+    assert parse_labels(["a=1", "b = x=y"]) == {"a": "1", "b": "x=y"}
+    with pytest.raises(SetupError, match="key=value"):
+        parse_labels(["a"])

@@ -1,0 +1,112 @@
+"""Where the hub is, when it is tried again, what counts as a hub (P10, S6, R52)."""
+
+import ssl
+
+import pytest
+from aiohttp import web
+
+from agent.errors import SetupError, is_retryable
+from agent.link import Backoff, LinkClosedError, dial, make_nonce, parse_address
+
+
+@pytest.mark.parametrize(
+    ("url", "origin", "link"),
+    [
+        ("https://hub.example.com", "https://hub.example.com:443", "wss://hub.example.com:443/runner/v1/link"),
+        ("hub.example.com:8443/", "https://hub.example.com:8443", "wss://hub.example.com:8443/runner/v1/link"),
+        ("http://127.0.0.1:8040", "http://127.0.0.1:8040", "ws://127.0.0.1:8040/runner/v1/link"),
+        ("http://localhost", "http://localhost:80", "ws://localhost:80/runner/v1/link"),
+        ("http://[::1]:8040", "http://[::1]:8040", "ws://[::1]:8040/runner/v1/link"),
+    ],
+)
+def test_an_address_is_read(url: str, origin: str, link: str) -> None:
+    """Design §5: `wss` by default."""
+    address = parse_address(url, insecure=False)
+    assert (address.origin, address.link_url, address.is_secure) == (origin, link, origin.startswith("https"))
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://hub.example.com", "plain text"),
+        ("http://10.0.0.8:8040", "plain text"),
+        ("ftp://hub", "no address"),
+        ("https://", "no address"),
+        ("https://hub/path", "without a path"),
+        ("https://hub:99999", "no valid port"),
+    ],
+)
+def test_a_wrong_address_is_refused_in_one_sentence(url: str, why: str) -> None:
+    """S6: ws:// only to loopback or explicit."""
+    with pytest.raises(SetupError, match=why):
+        parse_address(url, insecure=False)
+
+
+def test_plain_http_to_another_machine_must_be_asked_for() -> None:
+    """S6: `--insecure`."""
+    assert parse_address("http://hub.example.com", insecure=True).link_url.startswith("ws://")
+
+
+def upper(_: float, high: float) -> float:
+    """The largest of what chance may give."""
+    return high
+
+
+def test_attempts_are_spread_and_capped() -> None:
+    """P10: U(0, min(cap, 0.5 * 2^n)), cap 5 s for two minutes, then 60 s."""
+    backoff = Backoff(upper)
+    delays = [backoff.delay_s(now) for now in (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 119.0)]
+    assert delays == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0]
+    assert backoff.delay_s(121.0) == 60.0
+
+
+def test_a_stable_link_resets_it() -> None:
+    """P10, R48: reset after 60 s stable; a flapping link is not stable."""
+    backoff = Backoff(upper)
+    for now in range(10):
+        backoff.delay_s(float(now), connected_for_s=59.0)
+    assert backoff.delay_s(200.0, connected_for_s=59.0) == 60.0
+    assert backoff.delay_s(300.0, connected_for_s=60.0) == 0.5
+
+
+def test_a_hint_of_the_hub_wins() -> None:
+    """P10."""
+    assert Backoff(upper).delay_s(0.0, hint_s=20.0) == 21.0
+    assert Backoff(lambda low, _: low).delay_s(0.0, hint_s=20.0) == 20.0
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (ConnectionRefusedError(), True),
+        (TimeoutError(), True),
+        (ssl.SSLCertVerificationError(), True),
+        (ValueError(), False),
+    ],
+)
+def test_one_place_says_what_is_worth_another_try(error: Exception, again: bool) -> None:
+    """Style §2.7."""
+    assert is_retryable(error) is again
+
+
+async def test_only_a_valid_upgrade_counts() -> None:
+    """R52: captive portals answer 200 to everything."""
+
+    # given
+    async def portal(_: web.Request) -> web.Response:
+        return web.Response(text="please log in")
+
+    app = web.Application()
+    app.router.add_get("/{any:.*}", portal)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    address = parse_address(f"http://127.0.0.1:{runner.addresses[0][1]}", insecure=False)
+
+    # when, then
+    with pytest.raises(LinkClosedError, match="200"):
+        await dial(address, make_nonce(), None)
+    await runner.cleanup()
+    with pytest.raises(OSError):
+        await dial(address, make_nonce(), None)

@@ -94,7 +94,8 @@ for n in range(200):
 
 async def test_the_exit_is_told_ahead_of_the_end(home: ShimHome) -> None:
     """exited, then empty, then ended: facts go ahead of data (core.md §3)."""
-    bot = await home.start("import sys; sys.stdin.read(); print('done')")
+    bot = await home.start("import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)\nprint('done')")
+    (bot.folder / "work" / "go").touch()
     await bot.ends()
     assert bot.kinds() == [DoorbellKind.EXITED, DoorbellKind.EMPTY, DoorbellKind.ENDED, DoorbellKind.GONE]
     assert bot.bells[-2].exit is not None

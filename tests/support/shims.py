@@ -5,7 +5,7 @@ import os
 import secrets
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from agent.ports.clock import SystemClock
 from agent.ports.files import SystemDisk
 from agent.segment_reader import ReadState, SegmentReader
 from agent.segments import Gap, Piece, Stream
-from agent.shim.client import Doorbell, DoorbellKind, ShimClient
+from agent.shim.client import Doorbell, DoorbellKind, ShimClient, ShimGone
 from agent.shim.exit_file import ExitRecord, read_exit
 from agent.shim.order import LadderTimes, ShimOrder, Stamp
 from agent.shim.verdict import Verdict, VerdictDesk
@@ -45,9 +45,10 @@ class Bot:
         return Path(self.order.folder)
 
     async def started(self) -> "Bot":
-        """Wait for the verdict and connect."""
+        """Wait for the verdict and connect, where the bot is not quicker than that."""
         await self.shim.verdict(DESK)
-        self.client = await ShimClient.connect(self.folder, self.order.nonce)
+        with suppress(ShimGone):
+            self.client = await ShimClient.connect(self.folder, self.order.nonce)
         return self
 
     @property

@@ -78,20 +78,24 @@ async def _follow(call: Call[Nothing, From]) -> web.StreamResponse:
     """Events until the client leaves or its key ends."""
     seen = last_event_id(call)
     after = int(seen) if seen.isdecimal() else call.query.after
-    feed = call.hub.store.feed_changed
     stream = Stream(call)
     async with stream:
         while await stream.keep():
-            rings = feed.rings
+            rings = call.hub.store.feed_changed.rings
             found = await _read(call, after, BATCH)
             for row in found:
                 await stream.send(row.kind, _view(row).model_dump_json(), str(row.pos))
                 after = row.pos
             if not found:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_AGAIN_S):
-                        await feed.wait(rings)
+                await _ring(call, rings)
     return stream.response
+
+
+async def _ring(call: Call[Nothing, From], rings: int) -> None:
+    """Wait until something happened, or for `LOOK_AGAIN_S`."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LOOK_AGAIN_S):
+            await call.hub.store.feed_changed.wait(rings)
 
 
 async def _read(call: Call[Nothing, From], after: int, limit: int) -> list[Row]:

@@ -97,6 +97,9 @@ class Client:
                 _refuse(answer)
                 while piece := answer.read1(256 * 1024):
                     yield piece
+                if answer.length:
+                    # read1 takes a connection that was cut off for the end.
+                    raise http.client.IncompleteRead(b"", answer.length)
         except LOST as error:
             raise Unreached(self.url, _reason(error)) from None
 

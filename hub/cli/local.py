@@ -14,7 +14,7 @@ from typing import TypeVar
 from agent.ports.files import SystemDisk
 from hub.cli.children import Child, agent_command, hub_command, run_to_end
 from hub.cli.client import Client
-from hub.cli.failing import Exit, Failure, Unreached
+from hub.cli.failing import Exit, Failure, Refusal, Unreached
 from hub.cli.profile import Profile
 
 READY_WITHIN_S = 60.0
@@ -124,16 +124,23 @@ async def _until(look: Callable[[], T | None], child: Child, otherwise: str) -> 
     """Ask until there is an answer. Raises Failure when the child ends, or after `READY_WITHIN_S`."""
     try:
         async with asyncio.timeout(READY_WITHIN_S):
-            while True:
-                with contextlib.suppress(Unreached):
-                    found = await asyncio.to_thread(look)
-                    if found is not None:
-                        return found
+            found = await _asked(look)
+            while found is None:
                 if child.exit_code is not None:
                     raise _died(child)
                 await asyncio.sleep(0.1)
+                found = await _asked(look)
+            return found
     except TimeoutError:
         raise Failure(f"{otherwise} within {READY_WITHIN_S:.0f} s. Its log: {child.log}") from None
+
+
+async def _asked(look: Callable[[], T | None]) -> T | None:
+    """The answer; None while the hub is not there, or somebody else answers in its place."""
+    try:
+        return await asyncio.to_thread(look)
+    except (Unreached, Refusal):
+        return None
 
 
 async def _end(place: Place, hub: Child, runner: Child) -> None:

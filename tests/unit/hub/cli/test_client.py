@@ -7,7 +7,7 @@ import pytest
 from hub.cli.client import Client, segment
 from hub.cli.failing import Exit, Failure, Refusal, Unreached
 from hub.cli.profile import Profile
-from tests.unit.hub.cli.scripted_hub import Script, hangs_up, says, scripted_hub, streams
+from tests.unit.hub.cli.scripted_hub import Handler, Script, hangs_up, says, scripted_hub, streams
 
 
 def client_of(script: Script) -> Client:
@@ -86,3 +86,16 @@ def test_names_can_not_leave_their_place_in_a_path() -> None:
 
 def test_a_failure_carries_its_exit_code() -> None:
     assert Exit.FAILED is Failure("x").code
+
+
+def test_a_download_that_is_cut_off_is_told() -> None:
+    """Half an output must never pass for the whole."""
+
+    def cuts(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "100")
+        handler.end_headers()
+        handler.wfile.write(b"half")
+
+    with scripted_hub(cuts) as script, pytest.raises(Unreached):
+        list(client_of(script).download("/tasks/1/output/raw"))

@@ -75,7 +75,10 @@ def output_arrived(tx: Transaction, workspace_id: str, execution_id: str, stored
     body = executions.last_body(tx, workspace_id, execution_id, "final") if execution else None
     if execution is None or body is None:
         return Done(result=False)
-    return Done(True, facts.final(tx, execution, FinalFact.model_validate(body), stored))
+    task = tasks.get(tx, workspace_id, execution.task_id, lock=True)
+    assert task is not None
+    subject = facts.Subject(execution=execution, task=task)
+    return Done(True, facts.final(tx, subject, FinalFact.model_validate(body), stored))
 
 
 def _is_live(execution: ExecutionRow) -> bool:

@@ -51,16 +51,15 @@ def accept(
     Raises SessionOver, and ProtocolError for a hole, a broken checksum or a fact that can't be: the link is closed.
     """
     guard(tx, session)
-    effects: list[Effect] = []
-    acked: dict[str, Fact] = {}
+    groups: dict[str, list[Fact]] = {}
     for fact in incoming:
-        effects += _accept_one(tx, session, fact, stored)
-        known = acked.get(fact.execution_id)
-        if known is None or fact.seq > known.seq:
-            acked[fact.execution_id] = fact
+        groups.setdefault(fact.execution_id, []).append(fact)
+    effects: list[Effect] = []
     # Acks go first: a `Forget` behind them must not meet a fact that the runner still thinks unacknowledged.
-    acks = [_ack(session, fact) for fact in acked.values()]
-    return Done(None, [*acks, *effects])
+    for group in groups.values():
+        effects.append(_ack(session, group[-1]))
+        effects += _accept_group(tx, session, group, stored.get(group[0].execution_id))
+    return Done(None, effects)
 
 
 def guard(tx: Transaction, session: SessionKey) -> None:
@@ -69,64 +68,108 @@ def guard(tx: Transaction, session: SessionKey) -> None:
         raise SessionOver(f"session {session.epoch} of {session.runner_id} is over")
 
 
-def _accept_one(
-    tx: Transaction, session: SessionKey, fact: Fact, stored: Mapping[str, StoredOutput]
-) -> Sequence[Effect]:
-    if not fact.is_intact():
-        raise ProtocolError(f"fact {fact.seq} of {fact.execution_id} does not match its checksum")
-    execution = executions.get(tx, session.workspace_id, fact.execution_id, lock=True)
-    if execution is None or execution.runner_id != session.runner_id or execution.fence != fact.fence:
-        raise ProtocolError(f"fact {fact.seq} is of {fact.execution_id}, which is not this runner's")
-    if fact.seq <= execution.last_fact:
-        return ()
-    if not executions.note_fact(tx, session.workspace_id, execution.id, fact.seq):
-        raise ProtocolError(f"fact {fact.seq} of {execution.id} came after fact {execution.last_fact}: a hole")
+def _accept_group(
+    tx: Transaction, session: SessionKey, group: Sequence[Fact], stored: StoredOutput | None
+) -> list[Effect]:
+    """Facts of one execution: kept first, all of them, then decided one by one."""
+    execution = executions.get(tx, session.workspace_id, group[0].execution_id, lock=True)
+    if execution is None or execution.runner_id != session.runner_id:
+        raise ProtocolError(f"facts of {group[0].execution_id}, which is not this runner's")
+    fresh = [fact for fact in group if fact.seq > execution.last_fact]
+    _check(execution, group, fresh)
+    if not fresh:
+        return []
     task = tasks.get(tx, session.workspace_id, execution.task_id, lock=True)
     assert task is not None
     is_late = execution.state in _SETTLED or task.fence != execution.fence
-    values = {"execution_id": execution.id, "seq": fact.seq, "kind": fact.body.kind, "fence": fact.fence}
-    executions.insert_fact(
-        tx, session.workspace_id, {**values, "body": fact.body.model_dump(mode="json"), "late": is_late}
-    )
-    # What is decided below is written with the guard of this row's state, and the count of facts as it is now.
-    execution = replace(execution, last_fact=fact.seq)
-    if is_late:
-        return _take_late(tx, execution, task, fact, stored)
-    return _take(tx, execution, task, fact, stored)
+    executions.insert_facts(tx, session.workspace_id, [_fact_row(fact, is_late=is_late) for fact in fresh])
+    if not executions.note_facts(tx, execution, fresh[-1].seq):
+        raise RuntimeError(f"execution {execution.id} changed under its own lock")
+    subject = Subject(execution=replace(execution, last_fact=fresh[-1].seq), task=task)
+    effects: list[Effect] = []
+    for fact in fresh:
+        take = _take_late if is_late else _take
+        effects += take(tx, subject, fact, stored)
+    return effects
 
 
-def _take(
-    tx: Transaction, execution: ExecutionRow, task: TaskRow, fact: Fact, stored: Mapping[str, StoredOutput]
-) -> Sequence[Effect]:
+def _check(execution: ExecutionRow, group: Sequence[Fact], fresh: Sequence[Fact]) -> None:
+    """Raise ProtocolError for a fact that is torn, of another fence, or behind a hole."""
+    for fact in group:
+        if not fact.is_intact():
+            raise ProtocolError(f"fact {fact.seq} of {execution.id} does not match its checksum")
+        if fact.fence != execution.fence:
+            raise ProtocolError(f"fact {fact.seq} of {execution.id} has the fence {fact.fence}: not this runner's")
+    for expected, fact in enumerate(fresh, start=execution.last_fact + 1):
+        if fact.seq != expected:
+            raise ProtocolError(f"fact {fact.seq} of {execution.id} came where {expected} is missing: a hole")
+
+
+def _fact_row(fact: Fact, *, is_late: bool) -> dict[str, object]:
+    return {
+        "execution_id": fact.execution_id,
+        "seq": fact.seq,
+        "kind": fact.body.kind,
+        "fence": fact.fence,
+        "body": fact.body.model_dump(mode="json"),
+        "late": is_late,
+    }
+
+
+@dataclass(slots=True, kw_only=True)
+class Subject:
+    """An execution and its task while facts are taken: locked, and as they stand after each change."""
+
+    execution: ExecutionRow
+    task: TaskRow
+
+    def change(self, tx: Transaction, values: Mapping[str, object]) -> None:
+        """Write columns of the execution."""
+        if not executions.change(tx, self.execution, values):
+            raise RuntimeError(f"execution {self.execution.id} changed under its own lock")
+        known = {name: value for name, value in values.items() if name in ExecutionRow.__slots__}
+        self.execution = replace(self.execution, **known)  # type: ignore[arg-type]  # columns of the same names
+
+    def move(self, tx: Transaction, event: ExecutionEvent, values: Mapping[str, object], cause: str = "") -> None:
+        """Move the execution, with its event row. Raises ProtocolError where the machine has no such move."""
+        old = ExecutionState(self.execution.state)
+        new = _following(self.execution, event)
+        self.change(tx, {**values, "state": new})
+        _record(tx, self.execution, f"execution.{new}", old=old, new=new, cause=cause or None)
+
+
+def _take(tx: Transaction, subject: Subject, fact: Fact, stored: StoredOutput | None) -> Sequence[Effect]:
     """A fact of the execution that the task has now."""
     body = fact.body
     match body:
         case StartedFact():
-            return _started(tx, execution, task, body)
+            return _started(tx, subject, body)
         case VoidFact():
-            return _void(tx, execution, task, body)
+            return _void(tx, subject, body)
         case ReportFact():
-            return _report(tx, execution, task, fact, body)
+            return _report(tx, subject, fact, body)
         case StopFact():
-            return _stop(tx, execution, fact, body)
+            return _stop(tx, subject, fact, body)
         case ArtifactFact():
-            return _artifact(tx, execution, task, body)
+            return _artifact(tx, subject, body)
         case ExitFact():
-            return _exit(tx, execution, body)
+            return _exit(tx, subject, body)
         case FinalFact():
-            return final(tx, execution, body, stored.get(execution.id))
+            return final(tx, subject, body, stored)
     assert_never(body)
 
 
-def _started(tx: Transaction, execution: ExecutionRow, task: TaskRow, body: StartedFact) -> list[Effect]:
-    _move(tx, execution, ExecutionEvent.STARTED, {"started_at": body.at})
+def _started(tx: Transaction, subject: Subject, body: StartedFact) -> list[Effect]:
+    subject.move(tx, ExecutionEvent.STARTED, {"started_at": body.at})
+    task = subject.task
     tasks.started(tx, task.workspace_id, task.id, task.fence, body.at)
-    return [OrderStarted(runner_id=execution.runner_id, epoch=execution.epoch)]
+    return [OrderStarted(runner_id=subject.execution.runner_id, epoch=subject.execution.epoch)]
 
 
-def _void(tx: Transaction, execution: ExecutionRow, task: TaskRow, body: VoidFact) -> list[Effect]:
+def _void(tx: Transaction, subject: Subject, body: VoidFact) -> list[Effect]:
     """Never started: granted again without being counted, unless somebody has ended the task meanwhile (D7, D9)."""
-    _following(execution, ExecutionState(execution.state), ExecutionEvent.VOID)
+    execution = subject.execution
+    _following(execution, ExecutionEvent.VOID)
     voided = OrderVoided(
         workspace_id=execution.workspace_id,
         runner_id=execution.runner_id,
@@ -134,18 +177,18 @@ def _void(tx: Transaction, execution: ExecutionRow, task: TaskRow, body: VoidFac
         build_id=execution.build_id,
         reason=body.reason,
     )
-    executions.change(tx, execution, {"void_reason": body.reason})
-    released = release(tx, execution, task, ExecutionEvent.VOID, body.reason)
+    subject.change(tx, {"void_reason": body.reason})
+    released = release(tx, subject, ExecutionEvent.VOID, body.reason)
     return [voided, *settlement.forget_effects(tx, execution), *released]
 
 
-def release(tx: Transaction, execution: ExecutionRow, task: TaskRow, event: ExecutionEvent, why: str) -> list[Effect]:
+def release(tx: Transaction, subject: Subject, event: ExecutionEvent, why: str) -> list[Effect]:
     """What follows from "never started": settle a task that was canceled or reported meanwhile, else queue it again."""
+    execution, task = subject.execution, subject.task
     if task.cancel_requested_at or task.kill_requested_at or execution.report:
         return settlement.conclude(tx, execution, event, cause=why)
-    state = ExecutionState(execution.state)
-    if state is ExecutionState.GRANTED:
-        _move(tx, execution, event, {"settled_at": tx.now}, cause=why)
+    if execution.state == ExecutionState.GRANTED:
+        subject.move(tx, event, {"settled_at": tx.now}, cause=why)
     target = tasks.target(tx, task.workspace_id, task.id)
     is_gone = target.build_id is None or target.build_state == BuildState.REJECTED
     if is_gone and why == VoidReason.BUILD_GONE:
@@ -169,32 +212,34 @@ def release(tx: Transaction, execution: ExecutionRow, task: TaskRow, event: Exec
     return [WakeDispatch(workspace_id=task.workspace_id)]
 
 
-def _report(tx: Transaction, execution: ExecutionRow, task: TaskRow, fact: Fact, body: ReportFact) -> list[Effect]:
+def _report(tx: Transaction, subject: Subject, fact: Fact, body: ReportFact) -> list[Effect]:
     """The last report in time wins; one after the main process was reaped is a late report (core.md §4)."""
     if body.late:
-        return _late_report(tx, execution, fact)
+        return _late_report(tx, subject.execution, fact)
     text = body.message[:MESSAGE_TEXT_MAX] if body.message else body.message
     totals = body.totals.model_dump() if body.totals else None
     report = {"status": body.status, "message": text, "totals": totals}
-    executions.change(tx, execution, {"report": report, "report_seq": fact.seq, "reported_at": body.at})
+    subject.change(tx, {"report": report, "report_seq": fact.seq, "reported_at": body.at})
+    task = subject.task
     tasks.note(tx, task.workspace_id, task.id, {"reported_at": task.reported_at or body.at})
-    _record(tx, execution, "task.reported", subject=task.id, new=body.status)
+    _record(tx, subject.execution, "task.reported", subject=task.id, new=body.status)
     return []
 
 
-def _stop(tx: Transaction, execution: ExecutionRow, fact: Fact, body: StopFact) -> list[Effect]:
+def _stop(tx: Transaction, subject: Subject, fact: Fact, body: StopFact) -> list[Effect]:
     """The first durable cause counts; a later one only shortens the ladder."""
-    if execution.stop_cause is None:
-        executions.change(tx, execution, {"stop_cause": body.cause, "stop_seq": fact.seq})
-    _record(tx, execution, "execution.stopping", new=StopCause(body.cause), data={"by": body.by})
+    if subject.execution.stop_cause is None:
+        subject.change(tx, {"stop_cause": body.cause, "stop_seq": fact.seq})
+    _record(tx, subject.execution, "execution.stopping", new=StopCause(body.cause), data={"by": body.by})
     return []
 
 
-def _artifact(tx: Transaction, execution: ExecutionRow, task: TaskRow, body: ArtifactFact) -> list[Effect]:
+def _artifact(tx: Transaction, subject: Subject, body: ArtifactFact) -> list[Effect]:
+    execution = subject.execution
     values = {
         "id": take_number(tx, execution.workspace_id, _ARTIFACTS),
-        "task_id": task.id,
-        "task_number": task.number,
+        "task_id": subject.task.id,
+        "task_number": subject.task.number,
         "execution_id": execution.id,
         "name": body.name,
         "sha256": body.sha256,
@@ -206,23 +251,22 @@ def _artifact(tx: Transaction, execution: ExecutionRow, task: TaskRow, body: Art
     return []
 
 
-def _exit(tx: Transaction, execution: ExecutionRow, body: ExitFact) -> list[Effect]:
+def _exit(tx: Transaction, subject: Subject, body: ExitFact) -> list[Effect]:
     values = {"ended_at": body.at, "exit_code": body.code, "exit_signal": body.signal, "exit_reason": body.how}
-    _move(tx, execution, ExecutionEvent.EXIT, values)
+    subject.move(tx, ExecutionEvent.EXIT, values)
     if body.survivors:
         named = [f"{survivor.pid} {survivor.command}"[:200] for survivor in body.survivors[:20]]
-        _record(tx, execution, "execution.survivors", data={"survivors": named})
+        _record(tx, subject.execution, "execution.survivors", data={"survivors": named})
     return []
 
 
-def final(tx: Transaction, execution: ExecutionRow, body: FinalFact, stored: StoredOutput | None) -> list[Effect]:
+def final(tx: Transaction, subject: Subject, body: FinalFact, stored: StoredOutput | None) -> list[Effect]:
     """The last fact: settle if all of the output is here, else wait for the rest (core.md §3, §4)."""
-    if execution.state == ExecutionState.RUNNING:
+    if subject.execution.state == ExecutionState.RUNNING:
         # Nobody saw the exit: it has ended all the same, and settles as an unknown one.
-        _move(tx, execution, ExecutionEvent.EXIT, {"ended_at": body.at})
-        execution = replace(execution, state=ExecutionState.ENDING, ended_at=body.at)
-    values = settlement.output_values(body, stored)
-    executions.change(tx, execution, values)
+        subject.move(tx, ExecutionEvent.EXIT, {"ended_at": body.at})
+    subject.change(tx, settlement.output_values(body, stored))
+    execution = subject.execution
     if stored is None:
         expected = OutputFinished(
             workspace_id=execution.workspace_id, execution_id=execution.id, output_bytes=body.output_bytes
@@ -233,21 +277,19 @@ def final(tx: Transaction, execution: ExecutionRow, body: FinalFact, stored: Sto
     return [*settlement.conclude(tx, execution, cause="final"), *settlement.forget_effects(tx, execution)]
 
 
-def _take_late(
-    tx: Transaction, execution: ExecutionRow, task: TaskRow, fact: Fact, stored: Mapping[str, StoredOutput]
-) -> Sequence[Effect]:
+def _take_late(tx: Transaction, subject: Subject, fact: Fact, stored: StoredOutput | None) -> Sequence[Effect]:
     """A fact of an execution that is over for the hub: kept, and it changes no outcome."""
     match fact.body:
         case ReportFact():
-            return _late_report(tx, execution, fact)
+            return _late_report(tx, subject.execution, fact)
         case ArtifactFact():
-            return _artifact(tx, execution, task, fact.body)
+            return _artifact(tx, subject, fact.body)
         case FinalFact():
-            return final(tx, execution, fact.body, stored.get(execution.id))
+            return final(tx, subject, fact.body, stored)
         case VoidFact():
-            return settlement.forget_effects(tx, execution)
+            return settlement.forget_effects(tx, subject.execution)
         case StartedFact() | StopFact() | ExitFact():
-            _record(tx, execution, "execution.late_fact", data={"fact": fact.body.kind, "seq": fact.seq})
+            _record(tx, subject.execution, "execution.late_fact", data={"fact": fact.body.kind, "seq": fact.seq})
             return []
     assert_never(fact.body)
 
@@ -259,25 +301,10 @@ def _late_report(tx: Transaction, execution: ExecutionRow, fact: Fact) -> list[E
     return []
 
 
-def _move(
-    tx: Transaction,
-    execution: ExecutionRow,
-    event: ExecutionEvent,
-    values: Mapping[str, object],
-    cause: str | None = None,
-) -> None:
-    """Write a move of an execution with its event row. Raises ProtocolError where the machine has no such move."""
-    old = ExecutionState(execution.state)
-    new = _following(execution, old, event)
-    if not executions.change(tx, execution, {**values, "state": new}):
-        raise RuntimeError(f"execution {execution.id} changed under its own lock")
-    _record(tx, execution, f"execution.{new}", old=old, new=new, cause=cause)
-
-
-def _following(execution: ExecutionRow, old: ExecutionState, event: ExecutionEvent) -> ExecutionState:
+def _following(execution: ExecutionRow, event: ExecutionEvent) -> ExecutionState:
     """The state that follows. A fact out of its order is the runner's breach, not a defect of the hub."""
     try:
-        return move_execution(execution.id, old, event)
+        return move_execution(execution.id, ExecutionState(execution.state), event)
     except IllegalMove as error:
         raise ProtocolError(str(error)) from error
 

@@ -11,7 +11,7 @@ from hub.domain.execution import ExecutionEvent
 from hub.domain.session import KnownExecution, answer
 from hub.services import preparations, settlement
 from hub.services.effects import OutputFinished, RefreshDesired, SendToRunner, SessionResumed, WakeDispatch
-from hub.services.facts import SessionKey, guard, release
+from hub.services.facts import SessionKey, Subject, guard, release
 from hub.storage import executions, runners, tasks
 from hub.storage.executions import ExecutionRow
 from hub.storage.tasks import TaskRow
@@ -178,7 +178,7 @@ def _release_absent(tx: Transaction, execution: ExecutionRow, task: TaskRow) -> 
     )
     gone = executions.get(tx, execution.workspace_id, execution.id)
     assert gone is not None
-    return release(tx, gone, task, ExecutionEvent.ABSENT, "absent")
+    return release(tx, Subject(execution=gone, task=task), ExecutionEvent.ABSENT, "absent")
 
 
 def _record_stranger(tx: Transaction, session: SessionKey, held: Held) -> None:

@@ -66,7 +66,7 @@ def finish_task(  # noqa: PLR0913 - what a settlement is written from
     """Write a task's settlement, once; then the round that was asked for meanwhile (core.md §4)."""
     state = TaskState(task.state)
     values = {**settlement_values(settled), "ended_at": (execution and execution.ended_at) or tx.now}
-    if not tasks.finish(tx, task, (state,), values, more=more):
+    if not tasks.finish(tx, task, values, more=more):
         raise RuntimeError(f"task {task.id} changed under its own lock")
     tx.record(
         NewEvent(

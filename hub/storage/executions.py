@@ -1,6 +1,6 @@
 """Execution rows and what arrives for them: facts, late reports, artifacts. Guards stand in the statements."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from hub.storage.tables import artifacts, executions, facts, late_reports, runners, tasks
 from hub.storage.transaction import Transaction
+from hub.storage.updates import Update
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,15 +68,16 @@ _MADE = sa.select(sa.func.count()).where(
     executions.c.state != "void",
 )
 _INSERT = sa.insert(executions)
+_CHANGE = Update(executions, _HERE & (executions.c.state == sa.bindparam("seen")))
 _RUNNERS_EPOCH = sa.exists().where(
     runners.c.workspace_id == executions.c.workspace_id,
     runners.c.id == executions.c.runner_id,
     runners.c.session_epoch == sa.bindparam("mine"),
 )
-_NOTE_FACT = (
+_NOTE_FACTS = (
     sa.update(executions)
-    .where(_HERE, executions.c.last_fact == sa.bindparam("seq") - 1)
-    .values(last_fact=sa.bindparam("seq"))
+    .where(_HERE, executions.c.last_fact == sa.bindparam("before"))
+    .values(last_fact=sa.bindparam("last"))
 )
 _ABSENT = (
     sa.update(executions)
@@ -190,9 +192,8 @@ def insert(tx: Transaction, values: Mapping[str, Any]) -> None:
 
 def change(tx: Transaction, row: ExecutionRow, values: Mapping[str, Any]) -> bool:
     """Write `values` if the execution is still in the state that `row` shows."""
-    statement = sa.update(executions).where(_HERE, executions.c.state == sa.bindparam("seen")).values(**values)
     named = {"workspace": row.workspace_id, "execution": row.id, "seen": row.state}
-    return tx.connection.execute(statement, named).rowcount == 1
+    return _CHANGE.run(tx, named, values)
 
 
 def void_absent(tx: Transaction, row: ExecutionRow, mine: int) -> bool:
@@ -201,15 +202,15 @@ def void_absent(tx: Transaction, row: ExecutionRow, mine: int) -> bool:
     return tx.connection.execute(_ABSENT, named).rowcount == 1
 
 
-def note_fact(tx: Transaction, workspace_id: str, execution_id: str, seq: int) -> bool:
-    """Take fact `seq`: False unless it is the next one."""
-    named = {"workspace": workspace_id, "execution": execution_id, "seq": seq}
-    return tx.connection.execute(_NOTE_FACT, named).rowcount == 1
+def note_facts(tx: Transaction, row: ExecutionRow, last: int) -> bool:
+    """Take facts up to `last`: False unless the ones before are those that `row` shows."""
+    named = {"workspace": row.workspace_id, "execution": row.id, "before": row.last_fact, "last": last}
+    return tx.connection.execute(_NOTE_FACTS, named).rowcount == 1
 
 
-def insert_fact(tx: Transaction, workspace_id: str, values: Mapping[str, Any]) -> None:
-    """Keep a fact for ever."""
-    tx.connection.execute(_INSERT_FACT, {**values, "workspace_id": workspace_id, "received_at": tx.now})
+def insert_facts(tx: Transaction, workspace_id: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Keep facts for ever."""
+    tx.connection.execute(_INSERT_FACT, [{**row, "workspace_id": workspace_id, "received_at": tx.now} for row in rows])
 
 
 def bodies(tx: Transaction, workspace_id: str, execution_id: str, kind: str) -> list[tuple[int, dict[str, Any]]]:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from hub.storage.tables import automations, bots, builds, label_sets, tasks, workspaces
 from hub.storage.transaction import Transaction
+from hub.storage.updates import Update
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +207,17 @@ _QUEUE = sa.update(tasks).where(_HERE, _WAITING).values(state="queued", updated_
 _NEXT_DUE = sa.select(sa.func.min(tasks.c.not_before)).where(_WAITING)
 _WORKSPACES_WITH_QUEUED = sa.select(tasks.c.workspace_id).where(_QUEUED).distinct()
 _INSERT = sa.insert(tasks)
+_FINISH = Update(
+    tasks,
+    _HERE & (tasks.c.state == sa.bindparam("from")) & (tasks.c.fence == sa.bindparam("seen")),
+    state="finished",
+    fence=tasks.c.fence + sa.bindparam("more", type_=sa.Integer()),
+    settled_at=sa.bindparam("at", type_=tasks.c.settled_at.type),
+    updated_at=sa.bindparam("at", type_=tasks.c.updated_at.type),
+)
+_NOTE = Update(
+    tasks, _HERE & (tasks.c.state != "finished"), updated_at=sa.bindparam("at", type_=tasks.c.updated_at.type)
+)
 
 
 def get(tx: Transaction, workspace_id: str, task_id: str, *, lock: bool = False) -> TaskRow | None:
@@ -287,23 +299,15 @@ def requeue(tx: Transaction, workspace_id: str, task_id: str, fence: int, more: 
     return tx.connection.execute(_REQUEUE, named).rowcount == 1
 
 
-def finish(
-    tx: Transaction, task: TaskRow, states: tuple[str, ...], values: Mapping[str, Any], *, more: int = 0
-) -> bool:
-    """One of `states` > finished with the settlement in `values`; guarded by state and fence. Written once."""
-    statement = (
-        sa.update(tasks)
-        .where(_HERE, tasks.c.state.in_(states), tasks.c.fence == sa.bindparam("seen"))
-        .values(**values, state="finished", fence=tasks.c.fence + more, settled_at=tx.now, updated_at=tx.now)
-    )
-    named = {"workspace": task.workspace_id, "task": task.id, "seen": task.fence}
-    return tx.connection.execute(statement, named).rowcount == 1
+def finish(tx: Transaction, task: TaskRow, values: Mapping[str, Any], *, more: int = 0) -> bool:
+    """From the state that `task` shows to finished, with the settlement in `values`; guarded by state and fence."""
+    named = {"workspace": task.workspace_id, "task": task.id, "seen": task.fence, "from": task.state, "more": more}
+    return _FINISH.run(tx, {**named, "at": tx.now}, values)
 
 
 def note(tx: Transaction, workspace_id: str, task_id: str, values: Mapping[str, Any]) -> bool:
     """Write requests and reports beside the state of an unfinished task; False when it has finished."""
-    statement = sa.update(tasks).where(_HERE, tasks.c.state != "finished").values(**values, updated_at=tx.now)
-    return tx.connection.execute(statement, {"workspace": workspace_id, "task": task_id}).rowcount == 1
+    return _NOTE.run(tx, {"workspace": workspace_id, "task": task_id, "at": tx.now}, values)
 
 
 def queue_due(tx: Transaction, limit: int) -> list[tuple[str, str]]:

@@ -138,7 +138,13 @@ async def test_a_kill_shortens_a_cancel_and_the_first_cause_counts(home: ShimHom
 async def test_a_stop_after_the_end_is_no_stop(home: ShimHome) -> None:
     """Stop asked, but the bot had ended: no stop happened (core.md §4)."""
     # given a bot that ended and left a process which holds the tree open
-    code = "import os, time\nif os.fork():\n    os._exit(0)\nos.setsid(); time.sleep(600)"
+    code = """
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork():
+    os._exit(0)
+time.sleep(600)
+"""
     bot = await home.start(code, ladder=LadderTimes(kill_after_s=1.0))
     await eventually((bot.folder / "exit").exists)
     # when it is cancelled then

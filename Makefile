@@ -4,6 +4,8 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements/dev.txt
+# Where it is set, every process that a test starts compiles every library again: five seconds a hub.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test fast venv lock clean
 
@@ -41,7 +43,7 @@ venv:
 	echo "making $(VENV) with $$("$$python" --version) (once, and when requirements change)"; \
 	rm -rf $(VENV) && "$$python" -m venv $(VENV) \
 	&& $(PIP) --require-hashes -r requirements/uv.txt \
-	&& { $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(LOCK) \
+	&& { $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r $(LOCK) \
 	     || $(PIP) --require-hashes -r $(LOCK); } \
 	&& $(PIP) --no-deps --no-build-isolation -e . \
 	&& echo "$$want" > $(VENV)/stamp

@@ -97,7 +97,7 @@ class Rig:
     def __post_init__(self) -> None:
         self.port = self.port or free_port()
         self.env = {
-            **{key: value for key, value in os.environ.items() if not key.startswith("BOTYARD_")},
+            **{key: value for key, value in os.environ.items() if not key.startswith(("BOTYARD_", "PYTHONDONT"))},
             "PYTHONPATH": str(ROOT),
             "BOTYARD_URL": self.url,
             "XDG_CONFIG_HOME": str(self.folder / "config"),

@@ -156,23 +156,33 @@ class SegmentReader:
     def _step(self, cursor: _Cursor, is_writer_alive: bool) -> tuple[Piece | Gap, _Cursor] | ReadState:  # noqa: FBT001
         """Read the frame at the cursor, or tell why there is none."""
         while True:
-            data = self._bytes_at(cursor, FRAME_HEADER_BYTES + FRAME_DATA_MAX_BYTES)
-            if data:
-                state, length, content = decode_frame(data)
-                if state is Frame.WHOLE and content is not None and content.offset == cursor.offset:
-                    offset = content.offset + (len(content.data) if isinstance(content, Piece) else 0)
-                    return content, replace(cursor, position=cursor.position + length, offset=offset)
+            whole = self._whole_at(cursor)
+            if whole is not None:
+                return whole
             following = self._following(cursor.number)
+            if following is not None:
+                # It may have been written between the two looks, before the next segment was begun.
+                self._buffer = b""
+                whole = self._whole_at(cursor)
+                if whole is not None:
+                    return whole
+            data = self._bytes_at(cursor, FRAME_HEADER_BYTES + FRAME_DATA_MAX_BYTES)
             if data and not (following is None and is_writer_alive and self._is_incomplete(data)):
-                healed = self._heal(cursor, following)
-                if healed is not None:
-                    return healed
-                return self._last(is_writer_alive, is_torn=True)
+                return self._heal(cursor, following) or self._last(is_writer_alive, is_torn=True)
             if following is None:
                 return self._last(is_writer_alive, is_torn=False)
             if following.offset > cursor.offset:
                 return self._lost_segment(cursor, following), following
             cursor = following
+
+    def _whole_at(self, cursor: _Cursor) -> tuple[Piece | Gap, _Cursor] | None:
+        """Return the frame at the cursor and the place behind it, when it is whole and the one that belongs there."""
+        data = self._bytes_at(cursor, FRAME_HEADER_BYTES + FRAME_DATA_MAX_BYTES)
+        state, length, content = decode_frame(data)
+        if state is not Frame.WHOLE or content is None or content.offset != cursor.offset:
+            return None
+        offset = content.offset + (len(content.data) if isinstance(content, Piece) else 0)
+        return content, replace(cursor, position=cursor.position + length, offset=offset)
 
     def _is_incomplete(self, data: bytes) -> bool:
         return decode_frame(data)[0] is Frame.INCOMPLETE

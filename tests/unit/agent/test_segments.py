@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.ports.files import AppendFile, SystemDisk
-from agent.segment_reader import Reading, ReadState, SegmentReader
+from agent.segment_reader import Reading, ReadState, SegmentReader, _Cursor
 from agent.segment_writer import SegmentWriter
 from agent.segments import (
     FRAME_DATA_MAX_BYTES,
@@ -203,6 +203,28 @@ def test_a_follower_sees_each_byte_once(tmp_path: Path) -> None:
     assert b"".join(piece.data for piece in seen if isinstance(piece, Piece)) == b"".join(
         b"%03d " % number * 5 for number in range(40)
     )
+
+
+def test_what_is_written_between_two_looks_is_no_gap(tmp_path: Path) -> None:
+    """A reader at the end of a segment may find the next one begun; what was written before it is read first."""
+    writer = SegmentWriter(folder=tmp_path, disk=QuickDisk(), cap_bytes=NO_CAP, segment_bytes=300)
+    writer.open()
+    writer.append(OUT, b"a" * 50, 0, 0)
+
+    class LateReader(SegmentReader):
+        """Lets the writer go on between its look at the segment and its look for the next."""
+
+        def _following(self, number: int) -> _Cursor | None:
+            while writer.length < 500:
+                writer.append(OUT, b"b" * 50, 0, 0)
+            return super()._following(number)
+
+    reader = LateReader(tmp_path)
+    reading = reader.read_from(0, 1 << 20, is_writer_alive=True)
+    reader.close()
+    writer.close(0)
+    assert data_of([reading]) == b"a" * 50 + b"b" * 450
+    assert gaps_of([reading]) == []
 
 
 def test_deleted_segments_are_a_gap(tmp_path: Path) -> None:

@@ -13,9 +13,8 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
-from agent.errors import is_retryable
 from agent.execution_events import ArtifactStored
 from agent.gateway_port import Forward
 from agent.wire.facts import ArtifactFact
@@ -138,11 +137,11 @@ class Collector:
         while True:
             way = await self._uplink.wait_forward(dead_epoch)
             try:
-                status = await self._send(way, execution_id, file, digest)
-            except Exception as error:
-                if not _may_pass(error):
-                    raise
-                status = 0
+                content = file.path.open("rb")
+            except OSError as error:
+                return error.strerror or "cannot be read"
+            with content:
+                status = await self._try(way, execution_id, content, digest)
             if status in _STORED:
                 return ""
             if status in _REFUSED_FOR_GOOD:
@@ -151,7 +150,17 @@ class Collector:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-    async def _send(self, way: Forward, execution_id: str, file: FoundFile, digest: str) -> int:
+    async def _try(self, way: Forward, execution_id: str, content: IO[bytes], digest: str) -> int:
+        """One attempt: the hub's status, 0 where it did not answer."""
+        import aiohttp
+
+        try:
+            return await self._send(way, execution_id, content, digest)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            log.info("%s: artifact not sent yet: %s", execution_id, str(error) or type(error).__name__)
+            return 0
+
+    async def _send(self, way: Forward, execution_id: str, content: IO[bytes], digest: str) -> int:
         import aiohttp
 
         if self._http is None:
@@ -163,15 +172,8 @@ class Collector:
         async with self._http.head(url, headers=headers, ssl=tls, allow_redirects=False) as answer:
             if answer.status in _STORED or answer.status == _GONE_TICKET:
                 return answer.status
-        with file.path.open("rb") as content:
-            async with self._http.put(url, data=content, headers=headers, ssl=tls, allow_redirects=False) as answer:
-                return answer.status
-
-
-def _may_pass(error: Exception) -> bool:
-    import aiohttp
-
-    return is_retryable(error) or isinstance(error, aiohttp.ClientError)
+        async with self._http.put(url, data=content, headers=headers, ssl=tls, allow_redirects=False) as answer:
+            return answer.status
 
 
 def _sha256(path: Path) -> str:

@@ -6,6 +6,7 @@ Exit codes: 0 done or asked to stop; 75 try again; 78 will not get better alone;
 import argparse
 import asyncio
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -121,6 +122,12 @@ def _run(path: Path, options: argparse.Namespace) -> int:
     home = Home.lock(path, SystemDisk())
     try:
         return asyncio.run(run(home, settings))
+    except Exception as error:
+        if isinstance(error, AgentError):
+            raise
+        # Whatever nobody met ends the daemon; the next one begins with what is durable (G9).
+        logging.getLogger(__name__).exception("the daemon has failed")
+        return EXIT_TRY_AGAIN
     finally:
         home.release()
 

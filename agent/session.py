@@ -75,6 +75,8 @@ from agent.wire.messages import (
 )
 
 _HEARTBEATS_REMEMBERED = 16
+_RESUME_S = 60.0
+"""From the first frame of a connection to its last `resumed`; a hub that needs longer is asked again."""
 
 
 class Stage(StrEnum):
@@ -327,6 +329,8 @@ class Session:
             if now - self._began_at > HANDSHAKE_S:
                 return self._close(CloseReason.HANDSHAKE, f"no welcome within {HANDSHAKE_S:.0f} s")
             return []
+        if self._stage in {Stage.WELCOMED, Stage.RESUMING} and now - self._began_at > _RESUME_S:
+            return self._close(CloseReason.HANDSHAKE, f"the resume was not answered within {_RESUME_S:.0f} s")
         if now - self._heard_at > self.welcome.silence_s:
             return self._close(CloseReason.SILENCE, f"nothing heard for {self.welcome.silence_s:.0f} s")
         if self._beats and now - self._beat_at < self.welcome.heartbeat_s:

@@ -7,6 +7,7 @@ from typing import assert_never
 from agent.daemon.handover import hand_over, order_of
 from agent.daemon.house import House, shim_stamp
 from agent.daemon.keeper import Keeper
+from agent.daemon.uplink import DRAINING_BY_HUB
 from agent.execution import LocalExecution
 from agent.execution_events import CannotStart, ForgetAsked, StopAsked
 from agent.folders import StoredOrder
@@ -17,7 +18,6 @@ from agent.wire.messages import Desired, Drain, Forget, Interrupt, Query, Resume
 from agent.wire.words import OnDisconnect, VoidReason
 
 log = logging.getLogger(__name__)
-DRAINING_BY_HUB = "draining"
 
 
 class Desk:

@@ -65,6 +65,10 @@ async def hand_over(keeper: "Keeper", start: Start) -> None:
     except OSError as error:
         log.error("%s cannot be started: %s", keeper.execution_id, error)  # noqa: TRY400
         keeper.post(CannotStart(reason=VoidReason.UNFIT, message=error.strerror or "disk"))
+    except Exception:
+        # The rim of one order: what is wrong with it must not end the daemon that keeps the others. No shim has it.
+        log.exception("%s cannot be started", keeper.execution_id)
+        keeper.post(CannotStart(reason=VoidReason.UNFIT, message="internal error, see the runner's log"))
     else:
         if running is not None:
             await _await_verdict(keeper, running)

@@ -5,11 +5,12 @@ stopping, collecting) runs beside the loop as a child and comes back as an event
 """
 
 import asyncio
+import errno
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any, TypeVar, assert_never
 
 from agent.daemon import conclusion, watch
 from agent.daemon.house import House
@@ -38,7 +39,10 @@ from agent.spool import SpoolFullError
 from agent.wire.words import VoidReason
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
+DISK_FULL = "the disk is full"
 _FULL_DISK_PAUSE_S = 1.0
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class KeeperEndedError(Exception):
@@ -181,19 +185,28 @@ class Keeper:
                 write_order(self.folder, self.order, house.disk)
             return house.verdicts.link_void(self.folder, effect.reason, effect.message)
 
-        self.saw(await asyncio.to_thread(link))
+        self.saw(await self._when_there_is_room(lambda: asyncio.to_thread(link)))
 
     async def _spool(self, effect: Spool) -> None:
-        while True:
-            try:
-                await self.house.spool.add(effect.fact)
-                break
-            except SpoolFullError:
-                # Facts are never dropped: the bot goes on, this execution's facts wait for room (R27).
-                log.error("spool is full: %s waits", self.execution_id)  # noqa: TRY400
-                await asyncio.sleep(_FULL_DISK_PAUSE_S)
+        await self._when_there_is_room(lambda: self.house.spool.add(effect.fact))
         log.info("%s %s", self.execution_id, effect.fact.body.kind)
         self.house.upstream.fact_spooled(effect.fact)
+
+    async def _when_there_is_room(self, act: Callable[[], Awaitable[T]]) -> T:
+        """Do it, again after a second while the disk is full: the bot goes on, its facts wait, no new work (R27)."""
+        while True:
+            try:
+                done = await act()
+            except (SpoolFullError, OSError) as error:
+                if isinstance(error, OSError) and error.errno not in _NO_ROOM:
+                    raise
+                log.error("the disk is full: %s waits", self.execution_id)  # noqa: TRY400
+                self.house.close_for(DISK_FULL)
+                await asyncio.sleep(_FULL_DISK_PAUSE_S)
+            else:
+                if DISK_FULL in self.house.closed_for:
+                    self.house.close_for(DISK_FULL, on=False)
+                return done
 
     def _tell_phase(self) -> None:
         if self.value.phase not in UNDECIDED:

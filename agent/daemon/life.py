@@ -28,6 +28,7 @@ DRAINING_HERE = "draining here"
 _LAST_WORDS_S = 2.0
 _LAST_FACTS_S = 5.0
 _LADDER_S = 60.0
+_GONE_WITHIN_S = 9.0
 
 
 class AskedToStopError(Exception):
@@ -105,6 +106,8 @@ class Life:
         if self._is_now:
             log.info("ending all bots")
             await self._end_bots()
+        # A thread that installs packages cannot be stopped, and would be waited for.
+        asyncio.get_running_loop().call_later(_GONE_WITHIN_S, os._exit, EXIT_ASKED)
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORDS_S):
                 await self._uplink.flush()

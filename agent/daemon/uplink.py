@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _TICK_S = 1.0
+DRAINING_BY_HUB = "draining"
 _COMMIT_POSITION = "commit_position"
 _FINAL_CODES = frozenset({"signature", "unknown", "revoked", "quarantined", "cloned", "origin"})
 
@@ -188,6 +189,7 @@ class Connection:
         self._link = link
         self._waiting: deque[ToHub | Hello] = deque()
         self._end: CloseLink | None = None
+        self._position = 0
         self._group: asyncio.TaskGroup | None = None
 
     @property
@@ -236,6 +238,8 @@ class Connection:
             case StoreEpoch(epoch=epoch):
                 await asyncio.to_thread(self._house.home.store_epoch, epoch)
             case TakeInventory():
+                # Whether to drain is said anew in each session.
+                self._house.close_for(DRAINING_BY_HUB, on=False)
                 self.perform(self.session.inventory(self._held(), self._house.builds.prepared()))
             case _:
                 self.perform([effect])
@@ -262,7 +266,7 @@ class Connection:
                 desk.output_safe(execution_id, safe)
             case HeartbeatAcked():
                 desk.heartbeat_acked(effect)
-                self._beside(self._house.spool.keep_note(_COMMIT_POSITION, effect.commit_position))
+                self._note_position(effect.commit_position)
             case Opened():
                 log.info("linked, session %d", self.session.epoch)
                 self._uplink.opened()
@@ -285,6 +289,12 @@ class Connection:
     def _beside(self, work: Coroutine[Any, Any, None]) -> None:
         assert self._group is not None
         self._group.create_task(work)
+
+    def _note_position(self, position: int) -> None:
+        """Keep the highest commit position (`core.md` D8); one write for each time that it grew."""
+        if position > self._position:
+            self._position = position
+            self._beside(self._house.spool.keep_note(_COMMIT_POSITION, position))
 
     async def _read_facts(self, effect: ReadFacts) -> None:
         facts = await self._house.spool.read(effect.execution_id, effect.wish.after, effect.wish.limit)

@@ -76,13 +76,12 @@ class Bench:
         async with self._client.get(f"/api/v1/tasks/{task_id}/output?follow=true") as answer:
             name = ""
             async for raw in answer.content:
-                line = raw.decode().rstrip("\r\n")
-                if line.startswith("event:"):
-                    name = line[6:].strip()
-                elif line.startswith("data:"):
-                    yield name, json.loads(line[5:]), now()
-                    if name == "end":
-                        return
+                field, _, value = raw.decode().rstrip("\r\n").partition(":")
+                name = value.strip() if field == "event" else name
+                if field == "data":
+                    yield name, json.loads(value), now()
+                if name == "end" and field == "data":
+                    return
 
     async def _end(self, task_id: str) -> tuple[Any, float]:
         async for name, data, at in self._events(task_id):

@@ -40,5 +40,6 @@ async def test_a_start_held_on_its_way_runs_once(tmp_path: Path, held_s: float) 
         finished = await rig.finished(task_id, within=held_s + 90)
         assert finished["outcome"] == "succeeded"
         assert len(witness.read_text().splitlines()) == 1
-        assert finished["runner"] == ("behind-proxy" if held_s < 30 else finished["runner"])
+        if held_s < 20:  # the age counts from the credit's stamp, up to a heartbeat (10 s) before the order was sent
+            assert finished["runner"] == "behind-proxy"
         await proxy.close()

@@ -124,15 +124,17 @@ async def _until(look: Callable[[], T | None], child: Child, otherwise: str) -> 
     """Ask until there is an answer. Raises Failure when the child ends, or after `READY_WITHIN_S`."""
     try:
         async with asyncio.timeout(READY_WITHIN_S):
-            found = await _asked(look)
-            while found is None:
-                if child.exit_code is not None:
-                    raise _died(child)
-                await asyncio.sleep(0.1)
-                found = await _asked(look)
-            return found
+            return await _answer(look, child)
     except TimeoutError:
         raise Failure(f"{otherwise} within {READY_WITHIN_S:.0f} s. Its log: {child.log}") from None
+
+
+async def _answer(look: Callable[[], T | None], child: Child) -> T:
+    while (found := await _asked(look)) is None:
+        if child.exit_code is not None:
+            raise _died(child)
+        await asyncio.sleep(0.1)
+    return found
 
 
 async def _asked(look: Callable[[], T | None]) -> T | None:

@@ -1,6 +1,7 @@
 """The schema: made at once or by migrations it is the same; who may touch which; what a kill leaves (R19)."""
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -153,9 +154,7 @@ async def test_a_migration_cut_at_any_statement_starts_again(
     path = tmp_path / "hub.db"
     url = f"sqlite:///{path}"
     await migrate(f"sqlite:///{tmp_path / 'whole.db'}")
-    with sqlite3.connect(tmp_path / "whole.db") as found:
-        whole = len(found.execute("SELECT name FROM sqlite_master").fetchall())
-    found.close()
+    whole = _things_in(tmp_path / "whole.db")
     left = [0]
 
     def wrap(raw: sqlite3.Connection) -> Link:
@@ -171,23 +170,29 @@ async def test_a_migration_cut_at_any_statement_starts_again(
 
     original = sqlite_connection._wrap
     monkeypatch.setattr(sqlite_connection, "_wrap", wrap)
+
+    async def make_schema() -> None:
+        if way == "migrate":
+            await migrate(url)
+        else:
+            async with open_store(url, clock=clock, perform=heard.perform):
+                pass
+
     for cut in range(0, 200, 7):
         left[0] = cut
         try:
-            if way == "migrate":
-                await migrate(url)
-            else:
-                async with open_store(url, clock=clock, perform=heard.perform):
-                    pass
+            await make_schema()
         except KilledError:
             left[0] = 10_000
-            with sqlite3.connect(path) as found:
-                made = len(found.execute("SELECT name FROM sqlite_master").fetchall())
-            assert made in {0, whole}
-            found.close()
+            assert _things_in(path) in {0, whole}
         else:
             assert 40 < cut
             break
+
+
+def _things_in(path: Path) -> int:
+    with contextlib.closing(sqlite3.connect(path)) as found:
+        return len(found.execute("SELECT name FROM sqlite_master").fetchall())
     else:
         pytest.fail("never came to its end")
     left[0] = 10_000

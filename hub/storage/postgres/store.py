@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TypeVar, TypeVarTuple
+from typing import Self, TypeVar, TypeVarTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -33,29 +33,50 @@ _SPARE = 2
 async def serve_postgres(url: sa.URL, ports: Ports, lane_limit: int) -> AsyncIterator["PostgresStore"]:
     """Open the database, check or make its schema, and serve it until the block ends."""
     engine = make_engine(url, _WRITERS + _READERS + _SPARE)
-    problem: BaseException | None = None
     try:
         async with engine.begin() as connection:
             await connection.run_sync(prepare)
-        # The outer group outlives the workers, so that a COMMIT comes to its end even when they are cancelled. What
-        # the block raised is kept and raised at the end: a task group would wrap it.
-        async with asyncio.TaskGroup() as commits:
-            store = PostgresStore(engine, ports, lane_limit, commits)
-            try:
-                async with asyncio.TaskGroup() as workers:
-                    store.start(workers)
-                    try:
-                        yield store
-                    except BaseException as error:  # noqa: BLE001  # raised again below
-                        problem = error
-                    await store.close()
-            except BaseException as error:  # noqa: BLE001  # raised again below
-                problem = problem or error
-            store.refuse_rest()
+        async with _serving(engine, ports, lane_limit) as store:
+            yield store
     finally:
         await engine.dispose()
+
+
+@asynccontextmanager
+async def _serving(engine: AsyncEngine, ports: Ports, lane_limit: int) -> AsyncIterator["PostgresStore"]:
+    """The store with its workers.
+
+    The outer group outlives the workers, so that a COMMIT comes to its end even when they are cancelled. What the block
+    raised is kept and raised at the end: a task group would wrap it.
+    """
+    async with asyncio.TaskGroup() as commits:
+        store = PostgresStore(engine, ports, lane_limit, commits)
+        problem: BaseException | None = None
+        try:
+            async with asyncio.TaskGroup() as workers:
+                store.start(workers)
+                with _Kept() as block:
+                    yield store
+                problem = block.problem
+                await store.close()
+        except BaseException as error:  # noqa: BLE001  # raised again below
+            problem = problem or error
+        store.refuse_rest()
     if problem is not None:
         raise problem
+
+
+class _Kept:
+    """Keeps what its block raised instead of passing it on."""
+
+    problem: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> bool:
+        self.problem = problem
+        return True
 
 
 class PostgresStore:

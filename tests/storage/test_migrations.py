@@ -189,10 +189,6 @@ async def test_a_migration_cut_at_any_statement_starts_again(
             assert 40 < cut
             break
 
-
-def _things_in(path: Path) -> int:
-    with contextlib.closing(sqlite3.connect(path)) as found:
-        return len(found.execute("SELECT name FROM sqlite_master").fetchall())
     else:
         pytest.fail("never came to its end")
     left[0] = 10_000
@@ -205,3 +201,8 @@ def test_a_wrong_address_is_explained_without_its_password(url: str) -> None:
     with pytest.raises(ValueError, match="expected sqlite:///FILE or postgresql://") as refused:
         Address.parse(url)
     assert "secret" not in str(refused.value)
+
+
+def _things_in(path: Path) -> int:
+    with contextlib.closing(sqlite3.connect(path)) as found:
+        return len(found.execute("SELECT name FROM sqlite_master").fetchall())

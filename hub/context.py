@@ -1,7 +1,6 @@
 """What every adapter of the hub is handed: one object, made once by `hub/app.py`."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import web
 
@@ -12,6 +11,7 @@ from hub.identity import Identity
 from hub.services.deployments import Deployments
 from hub.services.live import LiveSessions
 from hub.services.signals import Signals
+from hub.storage.blobs import Blobs
 from hub.storage.outputs import Outputs
 from hub.storage.store import Store
 
@@ -28,7 +28,7 @@ class Hub:
     """Slot credits of the sessions that live here; `tasks.why` wants `book.offers(workspace_id)`."""
     sessions: LiveSessions
     outputs: Outputs
-    blobs: Any
+    blobs: Blobs
     """Content by sha256 (`hub/storage/blobs`)."""
     deployments: Deployments
     """Takes uploaded packages in."""

@@ -73,7 +73,10 @@ def _orders(house: House, buried: set[str]) -> list[StoredOrder]:
 
 def _remove(house: House, folder: Path) -> None:
     log.info("%s: removed, it was never handed over or is forgotten", folder.name)
-    house.disk.remove_tree(folder)
+    try:
+        house.disk.remove_tree(folder)
+    except OSError as error:
+        log.warning("%s could not be removed: %s; tried again at the next start", folder, error)
 
 
 async def _adopt_one(house: House, desk: Desk, order: StoredOrder) -> Keeper:

@@ -229,7 +229,11 @@ class Keeper:
         await house.spool.bury(stone, house.clock.now())
         house.upstream.forgotten(self.execution_id)
         house.builds.discard(self.execution_id)
-        await asyncio.to_thread(house.disk.remove_tree, self.folder)
+        try:
+            await asyncio.to_thread(house.disk.remove_tree, self.folder)
+        except OSError as error:
+            # A bot may leave what we may not remove; that must not cost the other bots their daemon.
+            log.warning("%s: its folder could not be removed: %s; tried again at the next start", self.folder, error)
 
     def _let_go(self) -> None:
         self.house.keepers.pop(self.execution_id, None)

@@ -16,6 +16,7 @@ cache; Windows `FlushFileBuffers` and `MoveFileExW` with WRITE_THROUGH, without 
 All calls block. On an event loop, what may be large belongs into `asyncio.to_thread`.
 """
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -137,16 +138,19 @@ class SystemDisk:
         return file
 
     def remove_tree(self, path: Path) -> None:
-        """Remove a folder and all below it, read-only entries included; nothing there is fine. Not durable."""
-        if not path.exists():
-            return
+        """Remove a folder and all below it, read-only entries included; nothing there is fine. Not durable.
+
+        What somebody else removes at the same time (a shim its socket) is gone, as was wanted.
+        """
         for folder, _, files in os.walk(path):
             # A build's tree is read-only; its owner may still remove it once the folders can be written.
-            Path(folder).chmod(0o700)
+            with contextlib.suppress(FileNotFoundError):
+                Path(folder).chmod(0o700)
             if sys.platform == "win32":  # there the files' own flag counts too
                 for name in files:
-                    Path(folder, name).chmod(0o600)
-        shutil.rmtree(path)
+                    with contextlib.suppress(FileNotFoundError):
+                        Path(folder, name).chmod(0o600)
+        _remove_tree(path)
 
 
 class SystemAppendFile:
@@ -182,6 +186,23 @@ class SystemAppendFile:
     def close(self) -> None:
         """Close without syncing; closing twice is harmless."""
         self._file.close()
+
+
+def _keep_on(_: object, __: str, error: BaseException) -> None:
+    """Another one removed it first: that is no failure."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+if sys.version_info >= (3, 12):
+
+    def _remove_tree(path: Path) -> None:
+        shutil.rmtree(path, onexc=_keep_on)
+
+else:
+
+    def _remove_tree(path: Path) -> None:
+        shutil.rmtree(path, onerror=lambda act, name, found: _keep_on(act, name, found[1]))
 
 
 def _write_draft(path: Path, data: bytes, mode: int) -> Path:

@@ -179,3 +179,18 @@ def test_a_read_only_tree_is_removed(tmp_path: Path) -> None:
 
     assert ["outside"] == names(tmp_path)
     assert 0o755 == stat.S_IMODE(outside.stat().st_mode)
+
+
+def test_a_tree_that_vanishes_meanwhile_is_removed_all_the_same(tmp_path: Path) -> None:
+    """A shim takes its socket away while the daemon removes the folder: both wanted it gone."""
+    for _ in range(5):
+        tree = tmp_path / "tree"
+        tree.mkdir()
+        names = [tree / str(number) for number in range(1500)]
+        for name in names:
+            name.touch()
+        other = threading.Thread(target=lambda: [name.unlink(missing_ok=True) for name in reversed(names)])
+        other.start()
+        DISK.remove_tree(tree)
+        other.join()
+        assert not tree.exists()

@@ -2,7 +2,8 @@
 
 A scripted hub, a spool, a ledger and executions stand at their ends; each connection is a fresh `Session`. What was on
 its way when one ended is lost, or comes again on the next. Invariants: one start per fence, nothing acknowledged is
-lost, what the hub has of facts and output is always a beginning of what the runner has (`core.md` D1, D5, §3).
+lost, what the hub has of facts and output is always a beginning of what the runner has, one order for each credit, and
+what a complete resume lacked never starts (`core.md` D1, D2, D5, D8, §3).
 """
 
 from collections import defaultdict, deque
@@ -10,9 +11,9 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from agent.execution import LocalExecution, Phase, apply
+from agent.execution import Phase, apply
 from agent.execution_events import (
     CannotStart,
     Concluded,
@@ -31,7 +32,7 @@ from agent.ledger import Admission, Ledger
 from agent.session import Session, Stage
 from agent.session_effects import CloseLink, Deliver, Effect, Opened, ReadFacts, Readiness, Send, TakeInventory
 from agent.slots import Slots
-from agent.wire.facts import ExitFact, Fact, FinalFact, ReportFact
+from agent.wire.facts import ExitFact, Fact, FinalFact, ReportFact, VoidFact
 from agent.wire.messages import (
     FactAck,
     Forget,
@@ -75,6 +76,11 @@ class Machine(RuleBasedStateMachine):
         self.to_hub: deque[Any] = deque()
         self.to_runner: deque[Any] = deque()
         self.old_frames: list[Any] = []
+        self.used: set[tuple[int, int, int]] = set()
+        self.held: set[str] = set()
+        self.absent: set[str] = set()
+        self.connect()
+        self.exchange(20)
 
     # --- the runner's shell ------------------------------------------------------------------------------------------
 
@@ -105,6 +111,11 @@ class Machine(RuleBasedStateMachine):
         match message:
             case Start():
                 admitted = self.ledger.admit(message, self.slots)
+                if admitted.admission is Admission.ENTERED:
+                    permit = message.permit
+                    credit = (permit.epoch, permit.slot, permit.generation)
+                    assert credit not in self.used, "a credit was good for two orders"
+                    self.used.add(credit)
                 if admitted.admission is Admission.REFUSED:
                     self.happen(message.execution_id, CannotStart(reason=admitted.reason))
             case Query():
@@ -150,26 +161,30 @@ class Machine(RuleBasedStateMachine):
         self.to_hub.clear()
         self.to_runner.clear()
         self.credits.clear()
+        self.held = set()
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
-    @rule()
+    @rule(action=st.sampled_from(["exchange"] * 8 + ["cut", "kill"]), count=st.integers(1, 30))
+    def wire(self, action: str, count: int) -> None:
+        """Frames arrive on both sides; now and then the link breaks, or the daemon dies; then it connects again."""
+        if action == "cut":
+            self.cut()
+        elif action == "kill":
+            self.kill_daemon()
+        elif self.session is None:
+            self.connect()
+        else:
+            self.exchange(count)
+
     def connect(self) -> None:
         """A new connection and its handshake, up to the end of the inventory."""
-        if self.session is not None:
-            self.cut()
         self.epoch += 1
         self.session = new_session(join=self.epoch, last_epoch=self.epoch - 1)
         self.perform(self.session.receive(challenge(), self.clock))
         assert isinstance(self.to_hub.popleft(), Hello)
         self.perform(self.session.receive(welcome(self.epoch), self.clock))
 
-    @rule()
-    def drop(self) -> None:
-        """The link breaks."""
-        self.cut()
-
-    @rule()
     def kill_daemon(self) -> None:
         """All memory is gone but what is durable: spool and verdicts."""
         self.cut()
@@ -186,30 +201,37 @@ class Machine(RuleBasedStateMachine):
                 self.happen(one.execution_id, CannotStart(reason=VoidReason.DAEMON_RESTARTED))
         self.offer()
 
-    @precondition(lambda self: self.to_hub)
-    @rule(count=st.integers(1, 8))
-    def hub_hears(self, count: int) -> None:
-        """Frames arrive at the hub, in order."""
-        for _ in range(min(count, len(self.to_hub))):
-            self.hub_takes(self.to_hub.popleft())
+    def exchange(self, count: int) -> None:
+        """Frames arrive on both sides, in order."""
+        for _ in range(count):
+            if self.to_hub:
+                self.hub_takes(self.to_hub.popleft())
+            if self.to_runner and self.session is not None:
+                self.perform(self.session.receive(self.to_runner.popleft(), self.clock))
 
     def hub_takes(self, message: Any) -> None:
         """What a hub does: keep, then acknowledge."""
         match message:
             case Held(execution_id=execution_id, fence=fence):
+                self.held.add(execution_id)
                 facts = self.hub_facts[execution_id]
-                done = bool(facts) and facts[-1].body.kind in {"final", "void"}
+                last = facts[-1].body if facts else None
+                stored = len(self.hub_output[execution_id])
+                done = isinstance(last, VoidFact) or (isinstance(last, FinalFact) and last.output_bytes == stored)
                 self.to_runner.append(
                     Resumed(
                         execution_id=execution_id,
                         fence=fence,
                         action="forget" if done else "continue",
                         fact=len(facts),
-                        have=len(self.hub_output[execution_id]),
+                        have=stored,
                     )
                 )
             case ResumeEnd():
-                pass
+                # Valid absence (D8): what an earlier epoch permitted and is not held will never start.
+                old = {one.execution_id for one in self.granted.values() if one.permit.epoch < self.epoch}
+                self.absent |= {one for one in old - self.held if not self.hub_facts[one]}
+                self.held = set()
             case SlotFree():
                 self.credits[message.slot] = message
             case Fact(execution_id=execution_id, seq=seq):
@@ -229,19 +251,24 @@ class Machine(RuleBasedStateMachine):
                 stored = len(self.hub_output[execution_id])
                 self.to_runner.append(OutputAck(execution_id=execution_id, have=stored, safe=0))
 
-    @precondition(lambda self: self.to_runner and self.session)
-    @rule(count=st.integers(1, 8))
-    def runner_hears(self, count: int) -> None:
-        """Frames arrive at the runner, in order."""
-        for _ in range(count):
-            if self.session is None or not self.to_runner:
-                return
-            self.perform(self.session.receive(self.to_runner.popleft(), self.clock))
+    @rule(
+        action=st.sampled_from(["grant"] * 5 + ["replay"] * 3 + ["repeat", "ask"]), same=st.booleans(), data=st.data()
+    )
+    def hub_does(self, action: str, same: bool, data: st.DataObject) -> None:
+        """The hub grants, asks, repeats itself; frames of an earlier connection come again (R45)."""
+        if self.session is None or self.session.stage is not Stage.OPEN:
+            return
+        old = [frame for frame in self.old_frames if isinstance(frame, (Start, Query))]
+        if action == "replay" and old:
+            self.to_runner.append(data.draw(st.sampled_from(old)))
+        elif action in {"ask", "repeat"} and self.granted:
+            order = data.draw(st.sampled_from(list(self.granted.values())))
+            self.ask_or_repeat(order, again=action == "repeat" and order.execution_id not in self.absent)
+        elif self.credits:
+            self.grant(same_task=same)
 
-    @precondition(lambda self: self.credits and self.session)
-    @rule(same_task=st.booleans())
-    def grant(self, same_task: bool) -> None:
-        """The hub uses up a credit."""
+    def grant(self, *, same_task: bool) -> None:
+        """Use up a credit."""
         _, credit = self.credits.popitem()
         self.orders += 1
         permit = Permit(epoch=self.epoch, slot=credit.slot, generation=credit.generation, stamp=credit.stamp)
@@ -250,73 +277,62 @@ class Machine(RuleBasedStateMachine):
         self.granted[order.execution_id] = order
         self.to_runner.append(order)
 
-    @precondition(lambda self: self.old_frames and self.session and self.session.stage is Stage.OPEN)
-    @rule(data=st.data())
-    def an_old_order_comes_again(self, data: st.DataObject) -> None:
-        """A frame of an earlier connection is replayed, out of order (R45)."""
-        frame = data.draw(st.sampled_from(self.old_frames))
-        if isinstance(frame, (Start, Query)):
-            self.to_runner.append(frame)
-
-    @precondition(lambda self: self.granted and self.session)
-    @rule(data=st.data(), again=st.booleans())
-    def ask_or_repeat(self, data: st.DataObject, again: bool) -> None:
-        """The hub asks what became of an order, or sends it a second time in this session."""
-        order = data.draw(st.sampled_from(list(self.granted.values())))
-        permit = order.permit.model_copy(update={"epoch": self.epoch})
-        repeated = order.model_copy(update={"permit": permit})
+    def ask_or_repeat(self, order: Start, *, again: bool) -> None:
+        """Ask what became of an order, or send it a second time, on a credit that is free now."""
         question = Query(execution_id=order.execution_id, task_id=order.task_id, fence=order.fence)
-        if self.session is not None and self.session.stage is Stage.OPEN:
-            self.to_runner.append(repeated if again else question)
-
-    def some(self, data: st.DataObject, *phases: Phase) -> LocalExecution | None:
-        """An execution in one of these phases."""
-        found = [one for one in self.ledger.all() if one.phase in phases]
-        return data.draw(st.sampled_from(found)) if found else None
-
-    @rule(data=st.data())
-    def hand_over(self, data: st.DataObject) -> None:
-        """A shim is given an order."""
-        one = self.some(data, Phase.ORDERED)
-        if one is not None:
-            self.happen(one.execution_id, HandedOver())
-
-    @rule(data=st.data(), void=st.booleans())
-    def decide(self, data: st.DataObject, void: bool) -> None:
-        """The shim links its verdict."""
-        one = self.some(data, Phase.HANDED_OVER)
-        if one is None:
+        if not again or not self.credits:
+            self.to_runner.append(question)
             return
-        if void:
-            self.happen(one.execution_id, Voided(at=AT, reason=VoidReason.STALE))
-        else:
-            self.starts[one.task_id, one.fence] += 1
-            self.happen(one.execution_id, Started(at=AT))
+        slot = min(self.credits)
+        credit = self.credits.pop(slot)
+        permit = Permit(epoch=self.epoch, slot=credit.slot, generation=credit.generation, stamp=credit.stamp)
+        self.to_runner.append(order.model_copy(update={"permit": permit}))
 
-    @rule(data=st.data(), size=st.integers(1, 200_000))
-    def print_something(self, data: st.DataObject, size: int) -> None:
+    @rule(
+        data=st.data(), action=st.sampled_from(["print"] * 4 + ["report", "end", "void"]), size=st.integers(1, 90_000)
+    )
+    def bot_does(self, data: st.DataObject, action: str, size: int) -> None:
+        """Some execution comes a step further."""
+        living = [one for one in self.ledger.all() if one.phase not in {Phase.VOID, Phase.FINAL}]
+        if not living:
+            return
+        one = data.draw(st.sampled_from(living))
+        match one.phase:
+            case Phase.ORDERED:
+                self.happen(one.execution_id, HandedOver())
+            case Phase.HANDED_OVER if action == "void":
+                self.happen(one.execution_id, Voided(at=AT, reason=VoidReason.STALE))
+            case Phase.HANDED_OVER:
+                assert one.execution_id not in self.absent, "the hub was told that it is not here"
+                self.starts[one.task_id, one.fence] += 1
+                self.happen(one.execution_id, Started(at=AT))
+            case Phase.STARTED if action == "print":
+                self.print_something(one.execution_id, size)
+            case Phase.STARTED if action == "report":
+                self.happen(one.execution_id, Reported(report=ReportFact(at=AT, status=ReportStatus.SUCCEEDED)))
+            case Phase.STARTED:
+                self.happen(one.execution_id, Exited(exit=ExitFact(at=AT, how=ExitKind.NORMAL, code=0)))
+            case _:
+                length = len(self.output[one.execution_id])
+                self.happen(one.execution_id, Concluded(final=FinalFact(at=AT, output_bytes=length)))
+
+    def print_something(self, execution_id: str, size: int) -> None:
         """The bot writes."""
-        one = self.some(data, Phase.STARTED)
-        if one is not None:
-            known = self.output[one.execution_id]
-            self.output[one.execution_id] = known + bytes([len(known) % 251]) * size
-            if self.session:
-                self.session.output_available(one.execution_id, len(self.output[one.execution_id]))
+        known = self.output[execution_id]
+        self.output[execution_id] = known + bytes([len(known) % 251]) * size
+        if self.session:
+            self.session.output_available(execution_id, len(self.output[execution_id]))
 
-    @rule(data=st.data(), what=st.sampled_from(["report", "exit", "final"]))
-    def live(self, data: st.DataObject, what: str) -> None:
-        """The bot reports, ends, is concluded."""
-        if what == "report" and (one := self.some(data, Phase.STARTED)):
-            self.happen(one.execution_id, Reported(report=ReportFact(at=AT, status=ReportStatus.SUCCEEDED)))
-        elif what == "exit" and (one := self.some(data, Phase.STARTED)):
-            self.happen(one.execution_id, Exited(exit=ExitFact(at=AT, how=ExitKind.NORMAL, code=0)))
-        elif what == "final" and (one := self.some(data, Phase.EXITED)):
-            length = len(self.output[one.execution_id])
-            self.happen(one.execution_id, Concluded(final=FinalFact(at=AT, output_bytes=length)))
+    @rule(count=st.integers(1, 30), seconds=st.sampled_from([0.0, 1.0, 11.0]))
+    def time_passes(self, count: int, seconds: float) -> None:
+        """The writer has time; heartbeats go out."""
+        self.clock += seconds
+        if self.session:
+            self.perform(self.session.tick(moment(self.clock), Readiness()))
+        self.send_output(count)
 
-    @rule(count=st.integers(1, 30))
     def send_output(self, count: int) -> None:
-        """The writer has time."""
+        """As the writer does."""
         for _ in range(count):
             wish = self.session.next_output() if self.session else None
             if wish is None or self.session is None:
@@ -324,13 +340,6 @@ class Machine(RuleBasedStateMachine):
             data = self.output[wish.execution_id][wish.start : wish.start + wish.limit]
             self.session.output_sent(wish.execution_id, wish.start + len(data))
             self.to_hub.append((wish.execution_id, wish.start, data))
-
-    @rule(seconds=st.sampled_from([1.0, 11.0]))
-    def time_passes(self, seconds: float) -> None:
-        """Heartbeats go out."""
-        self.clock += seconds
-        if self.session:
-            self.perform(self.session.tick(moment(self.clock), Readiness()))
 
     # --- what must hold ----------------------------------------------------------------------------------------------
 
@@ -353,8 +362,9 @@ class Machine(RuleBasedStateMachine):
         """Healed: everything ends at the hub, whole."""
         if not hasattr(self, "ledger"):
             return
+        self.cut()
         self.connect()
-        for _ in range(300):
+        for _ in range(1000):
             while self.to_hub:
                 self.hub_takes(self.to_hub.popleft())
             while self.to_runner and self.session:
@@ -368,4 +378,4 @@ class Machine(RuleBasedStateMachine):
 
 
 TestSessionPair = Machine.TestCase
-TestSessionPair.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+TestSessionPair.settings = settings(max_examples=150, stateful_step_count=80, deadline=None, print_blob=False)

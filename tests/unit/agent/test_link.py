@@ -1,12 +1,20 @@
 """Where the hub is, when it is tried again, what counts as a hub (P10, S6, R52)."""
 
 import ssl
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from agent.errors import SetupError, is_retryable
-from agent.link import Backoff, LinkClosedError, dial, make_nonce, parse_address
+from agent.link import Backoff, LinkClosedError, dial, make_nonce, parse_address, tls_context
+from tests.support.scripted_hub import ScriptedHub
 
 
 @pytest.mark.parametrize(
@@ -110,3 +118,44 @@ async def test_only_a_valid_upgrade_counts() -> None:
     await runner.cleanup()
     with pytest.raises(OSError):
         await dial(address, make_nonce(), None)
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_not_spoken_to(tmp_path: Path) -> None:
+    """S6, R51: TLS against the machine's own authorities; a wrong certificate is worth another try, later."""
+    # given a hub with a certificate of its own making
+    hub = ScriptedHub()
+    url = await hub.serve(tls=own_certificate(tmp_path))
+    address = parse_address(url, insecure=False)
+    known = ssl.create_default_context(cafile=str(tmp_path / "certificate"))
+
+    # when, then
+    with pytest.raises(ssl.SSLCertVerificationError) as refused:
+        await dial(address, make_nonce(), tls_context())
+    assert is_retryable(refused.value)
+    link = await dial(address, make_nonce(), known)
+    assert '"type":"challenge"' in str(await link.receive())
+    await link.close("enough")
+    await hub.close()
+
+
+def own_certificate(folder: Path) -> ssl.SSLContext:
+    """A server's context with a certificate for 127.0.0.1 that it signed itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hub")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder(subject_name=name, issuer_name=name, public_key=key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2090, 1, 1, tzinfo=UTC))
+        .add_extension(address, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "certificate").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    pem = serialization.PrivateFormat.PKCS8
+    secret = key.private_bytes(serialization.Encoding.PEM, pem, serialization.NoEncryption())
+    (folder / "key").write_bytes(secret)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "certificate", folder / "key")
+    return context

@@ -189,8 +189,13 @@ def test_a_tree_that_vanishes_meanwhile_is_removed_all_the_same(tmp_path: Path) 
         names = [tree / str(number) for number in range(1500)]
         for name in names:
             name.touch()
-        other = threading.Thread(target=lambda: [name.unlink(missing_ok=True) for name in reversed(names)])
+        other = threading.Thread(target=_unlink, args=(names[::-1],))
         other.start()
         DISK.remove_tree(tree)
         other.join()
         assert not tree.exists()
+
+
+def _unlink(names: list[Path]) -> None:
+    for name in names:
+        name.unlink(missing_ok=True)

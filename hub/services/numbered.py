@@ -93,8 +93,6 @@ def restart(tx: Transaction, caller: Caller, number: int) -> Done[TaskView]:
             return tasks.restart(tx, caller.workspace_id, task.id, caller.actor)
 
 
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """Some rows, and how many there are in all."""

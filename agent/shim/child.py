@@ -2,7 +2,7 @@
 
 | step | why there |
 |---|---|
-| cgroup | first, so that nothing the child does is outside it |
+| cgroup | first, so that nothing the child does is outside it: born in it, or else by its `cgroup.procs` |
 | setsid | signals to the group reach the whole bot and nobody else |
 | rlimits, umask 077, folder | as the runner's user, who may |
 | signals | Python ignores SIGPIPE and SIGXFSZ; the shim ignores more; a bot expects the defaults |
@@ -42,7 +42,11 @@ def start_child(order: ShimOrder, cgroup_procs: int, oom_file: int, wake: PipeSo
     error_reader, error_writer = os.pipe()
     shim = os.getpid()
     score = _raise_oom_score(oom_file)
-    pid = os.fork()
+    pid = kernel.fork_into(order.cgroup) if cgroup_procs >= 0 and order.cgroup else -1
+    if pid >= 0:
+        cgroup_procs = -1  # it is there
+    else:
+        pid = os.fork()
     if pid == 0:
         _become_bot(order, (out_writer, err_writer, error_writer), cgroup_procs, shim)
     _restore_oom_score(oom_file, score)

@@ -143,13 +143,11 @@ class SystemDisk:
         What somebody else removes at the same time (a shim its socket) is gone, as was wanted.
         """
         for folder, _, files in os.walk(path):
-            # A build's tree is read-only; its owner may still remove it once the folders can be written.
-            with contextlib.suppress(FileNotFoundError):
-                Path(folder).chmod(0o700)
-            if sys.platform == "win32":  # there the files' own flag counts too
-                for name in files:
-                    with contextlib.suppress(FileNotFoundError):
-                        Path(folder, name).chmod(0o600)
+            # A build's tree is read-only; its owner may still remove it once the folders can be written. On Windows
+            # the files' own flag counts too.
+            _make_writable(folder, 0o700)
+            for name in files if sys.platform == "win32" else ():
+                _make_writable(Path(folder, name), 0o600)
         _remove_tree(path)
 
 
@@ -186,6 +184,11 @@ class SystemAppendFile:
     def close(self) -> None:
         """Close without syncing; closing twice is harmless."""
         self._file.close()
+
+
+def _make_writable(path: Path | str, mode: int) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        Path(path).chmod(mode)
 
 
 def _keep_on(_: object, __: str, error: BaseException) -> None:

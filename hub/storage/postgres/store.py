@@ -49,25 +49,28 @@ async def _serving(engine: AsyncEngine, ports: Ports, lane_limit: int) -> AsyncI
     The outer group outlives the workers, so that a COMMIT comes to its end even when they are cancelled. What the block
     raised is kept and raised at the end: a task group would wrap it.
     """
+    kept = _Kept()
     async with asyncio.TaskGroup() as commits:
         store = PostgresStore(engine, ports, lane_limit, commits)
-        problem: BaseException | None = None
-        try:
-            async with asyncio.TaskGroup() as workers:
-                store.start(workers)
-                with _Kept() as block:
-                    yield store
-                problem = block.problem
-                await store.close()
-        except BaseException as error:  # noqa: BLE001  # raised again below
-            problem = problem or error
+        with kept:
+            async with _working(store, kept):
+                yield store
         store.refuse_rest()
-    if problem is not None:
-        raise problem
+    if kept.problem is not None:
+        raise kept.problem
+
+
+@asynccontextmanager
+async def _working(store: "PostgresStore", kept: "_Kept") -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as workers:
+        store.start(workers)
+        with kept:
+            yield
+        await store.close()
 
 
 class _Kept:
-    """Keeps what its block raised instead of passing it on."""
+    """Keeps the first thing that its blocks raised instead of passing it on."""
 
     problem: BaseException | None = None
 
@@ -75,7 +78,7 @@ class _Kept:
         return self
 
     def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> bool:
-        self.problem = problem
+        self.problem = self.problem or problem
         return True
 
 

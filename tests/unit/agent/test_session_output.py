@@ -1,0 +1,122 @@
+"""Output on one connection: offsets, windows, turns, gaps (`core.md` §3, P9)."""
+
+from agent.session import Session
+from agent.session_effects import (
+    CloseLink,
+    Effect,
+    OutputSafe,
+    Send,
+    WakeOutput,
+)
+from agent.wire.facts import Gap
+from agent.wire.limits import OUTPUT_DATA_MAX_BYTES, OUTPUT_WINDOW_BYTES
+from agent.wire.messages import (
+    OutputAck,
+    OutputGap,
+    OutputRewind,
+    Resumed,
+)
+from agent.wire.words import GapReason
+from tests.support.session import (
+    exe,
+    held,
+    open_session,
+    start,
+    welcomed_session,
+)
+
+NOW = 100.0
+
+
+def sent(effects: list[Effect]) -> list[object]:
+    """The messages among the effects."""
+    return [effect.message for effect in effects if isinstance(effect, Send)]
+
+
+def with_output(*totals: int) -> Session:
+    """An open session with executions 1, 2, … that have this much output."""
+    session = open_session()
+    for number, total in enumerate(totals, 1):
+        session.receive(start(epoch=1, number=number), NOW)
+        session.output_available(exe(number), total)
+    return session
+
+
+def test_output_goes_in_frames_up_to_the_window() -> None:
+    """P9: 1 MiB of an execution, frames of 64 KiB."""
+    # given
+    session, total = with_output(10 * OUTPUT_WINDOW_BYTES), 0
+
+    # when
+    while (wish := session.next_output()) is not None:
+        assert wish.start == total
+        assert wish.limit <= OUTPUT_DATA_MAX_BYTES
+        total += wish.limit
+        session.output_sent(wish.execution_id, total)
+
+    # then
+    assert total == OUTPUT_WINDOW_BYTES
+
+    # when the hub has half of it
+    effects = session.receive(OutputAck(execution_id=exe(1), have=total // 2, safe=1000), NOW)
+
+    # then
+    assert effects == [WakeOutput(), OutputSafe(execution_id=exe(1), safe=1000)]
+    assert session.next_output() is not None
+
+
+def test_executions_take_turns_and_share_the_connection() -> None:
+    """P9: 4 MiB of a connection; a flood of one starves nobody."""
+    # given
+    session = with_output(*[10 * OUTPUT_WINDOW_BYTES] * 6)
+    order: list[str] = []
+    offsets = dict.fromkeys((exe(number) for number in range(1, 7)), 0)
+
+    # when
+    while (wish := session.next_output()) is not None:
+        order.append(wish.execution_id)
+        offsets[wish.execution_id] += wish.limit
+        session.output_sent(wish.execution_id, offsets[wish.execution_id])
+
+    # then
+    assert order[:6] == [exe(number) for number in range(1, 7)]
+    assert sum(offsets.values()) == 4 * OUTPUT_WINDOW_BYTES
+
+
+def test_a_rewind_begins_again_there() -> None:
+    """§3: a hole is an error of that output, never of the session."""
+    session = with_output(5000)
+    session.output_sent(exe(1), 5000)
+    assert session.receive(OutputRewind(execution_id=exe(1), start=2000), NOW) == [WakeOutput()]
+    wish = session.next_output()
+    assert wish is not None
+    assert (wish.start, wish.limit) == (2000, 3000)
+    (end,) = session.receive(OutputRewind(execution_id=exe(1), start=4000), NOW)
+    assert isinstance(end, CloseLink)
+
+
+def test_a_gap_is_told_and_passed_over() -> None:
+    """§3: asked for an offset that is gone: gap."""
+    session = with_output(5000)
+    gap = Gap(start=0, bytes=3000, reason=GapReason.DELETED, resumed_at=3000)
+    assert sent(session.output_gap(exe(1), gap)) == [OutputGap(execution_id=exe(1), gap=gap)]
+    wish = session.next_output()
+    assert wish is not None
+    assert wish.start == 3000
+
+
+def test_what_cannot_be_read_yet_waits_for_the_next_doorbell() -> None:
+    """No loop asks for the same again and again."""
+    session = with_output(100)
+    session.output_missing(exe(1))
+    assert session.next_output() is None
+    session.output_available(exe(1), 200)
+    assert session.next_output() is not None
+
+
+def test_a_hub_that_is_ahead_of_the_file_is_normal() -> None:
+    """§3: after a reboot."""
+    session = welcomed_session()
+    session.inventory([held(1, output=100)], [])
+    session.receive(Resumed(execution_id=exe(1), fence=1, action="upload_rest", have=400, safe=400), NOW)
+    assert session.next_output() is None

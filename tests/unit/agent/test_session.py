@@ -8,7 +8,6 @@ from agent.session_effects import (
     CloseReason,
     Deliver,
     Effect,
-    FactsAcked,
     HeartbeatAcked,
     Opened,
     ReadFacts,
@@ -22,14 +21,10 @@ from agent.wire.limits import FACTS_IN_FLIGHT, HANDSHAKE_S
 from agent.wire.messages import (
     Bye,
     Desired,
-    FactAck,
     Heartbeat,
     HeartbeatAck,
     Hello,
-    OutputAck,
-    OutputRewind,
     Preparation,
-    Query,
     Rejected,
     Resumed,
     ResumeEnd,
@@ -286,71 +281,6 @@ def test_no_credit_is_told_before_the_session_is_open() -> None:
     session = welcomed_session()
     session.inventory([held(1)], [])
     assert session.slot_free(0, 1, Stamp(boot_ns=1, wall_ns=2)) == []
-
-
-# --- facts -----------------------------------------------------------------------------------------------------------
-
-
-def test_facts_of_a_new_execution_go_at_once_and_no_more_than_the_window() -> None:
-    """P9: 32 facts of an execution may be unacknowledged; the rest is read from the spool later."""
-    # given
-    session = open_session()
-    session.receive(start(epoch=1, number=1), NOW)
-
-    # when
-    out = [message for seq in range(1, 41) for message in sent(session.fact_spooled(fact(1, seq)))]
-
-    # then
-    assert out == [fact(1, seq) for seq in range(1, FACTS_IN_FLIGHT + 1)]
-
-    # when the hub has committed some
-    effects = session.receive(FactAck(execution_id=exe(1), fence=1, seq=10), NOW)
-
-    # then the next are asked for, once
-    assert effects[0] == FactsAcked(execution_id=exe(1), seq=10)
-    (read,) = [effect for effect in effects if isinstance(effect, ReadFacts)]
-    assert (read.wish.after, read.wish.limit) == (32, 10)
-    assert session.receive(FactAck(execution_id=exe(1), fence=1, seq=11), NOW) == [
-        FactsAcked(execution_id=exe(1), seq=11)
-    ]
-    assert sent(session.facts_read(exe(1), [fact(1, seq) for seq in range(33, 41)])) == [
-        fact(1, seq) for seq in range(33, 41)
-    ]
-
-
-def test_a_hole_in_what_was_read_ends_the_list_and_is_not_asked_for_again() -> None:
-    """P3: numbers without holes."""
-    session = welcomed_session()
-    session.inventory([held(1, last_fact=3)], [])
-    session.receive(Resumed(execution_id=exe(1), fence=1, action="continue"), NOW)
-    assert sent(session.facts_read(exe(1), [fact(1, 1), fact(1, 3)])) == [fact(1, 1)]
-    assert session.facts_read(exe(1), []) == []
-
-
-def test_an_acknowledgement_of_what_was_never_sent_is_a_fault() -> None:
-    """G1."""
-    session = open_session()
-    session.receive(start(epoch=1, number=1), NOW)
-    (end,) = session.receive(FactAck(execution_id=exe(1), fence=1, seq=1), NOW)
-    assert isinstance(end, CloseLink)
-
-
-def test_the_void_of_an_unknown_order_has_its_way() -> None:
-    """D6: the answer to a query of an unknown order is a fact that goes at once."""
-    session = open_session()
-    query = Query(execution_id=exe(9), task_id="tsk_" + "0" * 32, fence=1)
-    assert session.receive(query, NOW) == [Deliver(message=query)]
-    assert sent(session.fact_spooled(fact(9, 1))) == [fact(9, 1)]
-
-
-def test_frames_for_a_forgotten_execution_mean_nothing() -> None:
-    """A crossing on the wire is no fault."""
-    session = open_session()
-    session.receive(start(epoch=1, number=1), NOW)
-    session.forgotten(exe(1))
-    assert session.receive(FactAck(execution_id=exe(1), fence=1, seq=3), NOW) == []
-    assert session.receive(OutputAck(execution_id=exe(1), have=3, safe=3), NOW) == []
-    assert session.receive(OutputRewind(execution_id=exe(1), start=3), NOW) == []
 
 
 # --- time ------------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import shlex
 from base64 import b64encode
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 from urllib.parse import quote, quote_plus
 
 from ahocorasick_rs import BytesAhoCorasick
@@ -95,12 +96,21 @@ class Masker:
         return b"".join(pieces)
 
 
+class _Automata(NamedTuple):
+    """What finds these patterns, and their beginnings."""
+
+    patterns: list[bytes]
+    whole: BytesAhoCorasick
+    beginnings: BytesAhoCorasick
+
+
 class PatternSet:
     """What is looked for, shared by the maskers of one execution, so that an addition reaches all of them at once."""
 
     def __init__(self, secrets: Iterable[bytes] = ()) -> None:
         self._secrets: dict[bytes, None] = {}
         self._patterns: list[bytes] = []
+        self._made: _Automata | None = None
         self.add(secrets)
 
     @property
@@ -125,18 +135,27 @@ class PatternSet:
             return
         self._secrets.update(dict.fromkeys(fresh))
         self._patterns = sorted({*self._patterns, *patterns_of(fresh)})
-        if not self._patterns:
-            return
-        self._automaton = BytesAhoCorasick(self._patterns)
-        self._beginnings = BytesAhoCorasick(sorted({pattern[:_BEGINNING] for pattern in self._patterns}))
 
     def occurrences(self, text: bytes) -> list[tuple[int, int]]:
         """Return (start, end) of each occurrence, overlapping ones too, sorted by start."""
+        automaton = self._automata().whole
         # The plain search is the fast one, and most output holds no secret.
-        if not self._automaton.find_matches_as_indexes(text):
+        if not automaton.find_matches_as_indexes(text):
             return []
-        found = self._automaton.find_matches_as_indexes(text, overlapping=True)
+        found = automaton.find_matches_as_indexes(text, overlapping=True)
         return sorted((start, end) for _, start, end in found)
+
+    def _automata(self) -> "_Automata":
+        """Made when first asked: who only keeps the secrets, or sees no output, need not wait for them.
+
+        Good only for the very list that they were made from: another thread may add while this one makes them.
+        """
+        patterns, made = self._patterns, self._made
+        if made is None or made.patterns is not patterns:
+            beginnings = sorted({pattern[:_BEGINNING] for pattern in patterns})
+            made = _Automata(patterns, BytesAhoCorasick(patterns), BytesAhoCorasick(beginnings))
+            self._made = made
+        return made
 
     def first_open(self, text: bytes) -> int:
         """Return the first position from which the rest of `text` may be the beginning of an occurrence."""
@@ -147,7 +166,7 @@ class PatternSet:
         return len(text)
 
     def _candidates(self, text: bytes, tail: int) -> Iterator[int]:
-        found = self._beginnings.find_matches_as_indexes(text[tail:], overlapping=True)
+        found = self._automata().beginnings.find_matches_as_indexes(text[tail:], overlapping=True)
         yield from sorted({tail + start for _, start, _ in found})
         # A rest that is shorter than a beginning is not found by their automaton.
         yield from range(max(tail, len(text) - _BEGINNING + 1), len(text))

@@ -88,17 +88,7 @@ async def _prepare(keeper: "Keeper", start: Start) -> RunningShim | None:
     await asyncio.to_thread(house.disk.make_folder, keeper.folder)
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     plan = await house.builds.launch(_request(keeper, start, token))
-    cgroup = await asyncio.to_thread(make_cgroup, keeper.execution_id)
-    keeper.order = keeper.order.model_copy(
-        update={
-            "nonce": secrets.token_hex(16),
-            "token_sha256": hashlib.sha256(token.encode()).hexdigest(),
-            "artifacts": tuple(str(path) for path in plan.artifacts),
-            "result": str(plan.result) if plan.result else None,
-            "cgroup": str(cgroup) if cgroup else None,
-        }
-    )
-    await asyncio.to_thread(write_order, keeper.folder, keeper.order, house.disk)
+    keeper.order = await asyncio.to_thread(_write_order, keeper, plan, token)
     masks = (token.encode(), *secret_values(start.work))
     keeper.masks.add(masks)
     keeper.masks_known = True
@@ -107,6 +97,22 @@ async def _prepare(keeper: "Keeper", start: Start) -> RunningShim | None:
         shim.close()
         return None
     return _give(keeper, shim, shim_order(keeper, start, plan, masks))
+
+
+def _write_order(keeper: "Keeper", plan: LaunchPlan, token: str) -> StoredOrder:
+    """Make the bot's cgroup, then the order durable. Blocks."""
+    cgroup = make_cgroup(keeper.execution_id)
+    order = keeper.order.model_copy(
+        update={
+            "nonce": secrets.token_hex(16),
+            "token_sha256": hashlib.sha256(token.encode()).hexdigest(),
+            "artifacts": tuple(str(path) for path in plan.artifacts),
+            "result": str(plan.result) if plan.result else None,
+            "cgroup": str(cgroup) if cgroup else None,
+        }
+    )
+    write_order(keeper.folder, order, keeper.house.disk)
+    return order
 
 
 def _give(keeper: "Keeper", shim: IdleShim, order: ShimOrder) -> RunningShim:

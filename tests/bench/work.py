@@ -116,9 +116,9 @@ class Bench:
             batch = (self._submit("mark", mark=mark) for _ in range(min(50, tasks - first)))
             ids += await asyncio.gather(*batch)
         while True:
-            async with self._client.get("/api/v1/tasks?limit=100&state=queued") as answer:
+            async with self._client.get("/api/v1/tasks?limit=1&state=queued") as answer:
                 queued = (await answer.json())["items"]
-            async with self._client.get("/api/v1/tasks?limit=100&state=running") as answer:
+            async with self._client.get("/api/v1/tasks?limit=1&state=running") as answer:
                 running = (await answer.json())["items"]
             if not queued and not running:
                 return {"executions_per_s": tasks / (now() - begin)}

@@ -118,7 +118,7 @@ class Execution(View):
 
 def task_view(task: TaskView) -> Task:
     """A task as clients see it."""
-    same = {name: getattr(task, name) for name in Task.model_fields if hasattr(task, name) and name not in _BUILT}
+    same = {name: getattr(task, name) for name in _SAME}
     secret = set(task.secret_parameters)
     return Task(
         **same,
@@ -141,6 +141,7 @@ def task_view(task: TaskView) -> Task:
 
 
 _BUILT = {"flags", "parameters", "version", "build", "execution", "output", "report", "amendment", "next_task"}
+_SAME = [name for name in Task.model_fields if name in TaskView.__slots__ and name not in _BUILT]
 
 
 def why_view(reasons: Sequence[Reasoned]) -> Why:

@@ -148,7 +148,7 @@ def _one(tx: Transaction, statement: sa.Select[Any], values: dict[str, Any]) -> 
 
 
 def _view(row: Mapping[Any, Any]) -> TaskView:
-    plain = {name: row[name] for name in TaskView.__slots__ if name in row and name not in _BUILT}
+    plain = {name: row[name] for name in _PLAIN}
     return TaskView(
         **plain,
         state=TaskState(row["state"]),
@@ -164,6 +164,7 @@ def _view(row: Mapping[Any, Any]) -> TaskView:
 
 
 _BUILT = frozenset({"state", "outcome", "reason", "flags", "totals", "report", "amendment", "output"})
+_PLAIN = [name for name in TaskView.__slots__ if name in _VIEW.selected_columns and name not in _BUILT]
 
 
 def _totals(total: int | None, processed: int | None, failed: int | None) -> Totals | None:

@@ -16,16 +16,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.ports.files import Disk
+from agent.wire.facts import Gap
 from hub.storage.outputs.journal import Journal
+from hub.storage.outputs.live import MemorySource
 from hub.storage.outputs.records import Record, RecordKind
 from hub.storage.outputs.sealed import seal
 from hub.storage.outputs.segment import Segment, SegmentReader, read_gaps
 from hub.storage.outputs.tally import Tally, Totals, tally_of
+from hub.storage.outputs.view import Piece
 
 _LOG = logging.getLogger(__name__)
 _CUT_BYTES = 4 * 1024 * 1024
 _GROUP_BYTES = 16 * 1024 * 1024
 _FULL_DISK_RETRY_S = 1.0
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_QUIET_S = 0.05
+"""Sealing is for quiet moments: it waits until nothing came for this long, ..."""
+_UNSEALED_MAX = 64
+"""... or until this many outputs wait for it."""
 SEALED_NAME = "sealed"
 
 Key = tuple[str, str]
@@ -120,10 +128,11 @@ class Writer:
             self._on_fatal(error)
 
     def _turn(self) -> bool:
-        if self._to_seal and self._inbox.empty():
+        try:
+            group, count, going = self._take_group()
+        except queue.Empty:
             self._seal(self._to_seal.popleft())
             return True
-        group, count, going = self._take_group()
         if group:
             self._append(group)
             progress = [self._advance(key) for key in dict.fromkeys((r.workspace_id, r.execution_id) for r in group)]
@@ -136,10 +145,14 @@ class Writer:
         return going
 
     def _take_group(self) -> tuple[list[Record], _Count | None, bool]:
-        """What has arrived, up to a count, which must see all before it; false at the end."""
+        """What has arrived, up to a count, which must see all before it; false at the end.
+
+        Raises Empty when there is time to seal something.
+        """
         group: list[Record] = []
         size = 0
-        item = self._inbox.get()
+        patience_s = _QUIET_S if len(self._to_seal) < _UNSEALED_MAX else 0.0
+        item = self._inbox.get(timeout=patience_s if self._to_seal else None)
         while item is not None:
             if isinstance(item, _Count):
                 return group, item, True
@@ -156,7 +169,7 @@ class Writer:
                 self._journal.append(group)
                 break
             except OSError as error:
-                if error.errno not in {errno.ENOSPC, errno.EDQUOT} or self._closing.is_set():
+                if error.errno not in _FULL or self._closing.is_set():
                     raise
                 _LOG.error("the disk is full: output waits on the runners until there is room")
                 self._closing.wait(_FULL_DISK_RETRY_S)
@@ -215,17 +228,45 @@ class Writer:
         folder = self.folder_of(key)
         if (folder / SEALED_NAME).exists():
             return
+        if not folder.exists():
+            self._seal_small(key, folder)
+            return
         progress = self._cut(key)
         totals = self._pending_of(key).tally.totals()
         try:
             self._write_sealed(folder, seal(SegmentReader(folder), totals, read_gaps(folder)))
         except OSError as error:
-            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            if error.errno not in _FULL:
                 raise
             self._on_progress([progress])
             return
         del self._pending[key]
         self._on_progress([Progress(key=key, safe=progress.safe, cut=progress.cut, sealed=True)])
+
+    def _seal_small(self, key: Key, folder: Path) -> None:
+        """Seal an output of which nothing was cut, straight from its records: most are so small, or empty.
+
+        Its journal stays until it is rotated, so a crash on the way costs nothing.
+        """
+        pending = self._pending_of(key)
+        totals = pending.tally.totals()
+        pieces: list[tuple[Piece, int]] = []
+        newlines = 0
+        for one in pending.records:
+            if one.kind is RecordKind.DATA:
+                pieces.append((Piece(start=one.start, time_ms=one.time_ms, stream=one.stream, data=one.data), newlines))
+                newlines += one.data.count(b"\n")
+        gaps = [Gap.model_validate_json(one.data) for one in pending.records if one.kind is RecordKind.GAP]
+        source = MemorySource(pieces, totals.length)
+        try:
+            self._disk.make_folder(folder)
+            self._disk.write_durable(folder / SEALED_NAME, b"".join(seal(source, totals, list(dict.fromkeys(gaps)))))
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            return
+        del self._pending[key]
+        self._on_progress([Progress(key=key, safe=totals.length, cut=totals.length, sealed=True)])
 
     def _write_sealed(self, folder: Path, parts: Iterator[bytes]) -> None:
         draft = folder / "sealed.tmp"

@@ -61,6 +61,8 @@ class _Follower:
     task_id: str = ""
     told: str = ""
     told_why: str = ""
+    patient_until: float = 0.0
+    """By the monotonic clock: until then nobody is told why a granted task does not run yet."""
     over: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -76,7 +78,9 @@ class _Follower:
                 await self.stream.send("end", task_view(task).model_dump_json())
                 return
             else:
-                await self._tell_why()
+                # An order that is just under way is no reason to wait, until nothing has come of it for a while.
+                if task.state is not TaskState.RUNNING or self.call.hub.clock.monotonic() >= self.patient_until:
+                    await self._tell_why()
                 await _ring(feed.wait(rings))
 
     async def _look(self) -> tuple[TaskView, list[ExecutionView]]:
@@ -96,6 +100,7 @@ class _Follower:
         shown = json.dumps([view.state, view.runner, view.execution, str(view.cancel_requested_at), str(view.report)])
         if shown != self.told:
             self.told = shown
+            self.patient_until = self.call.hub.clock.monotonic() + LOOK_AGAIN_S
             await self.stream.send("state", view.model_dump_json())
 
     async def _tell_why(self) -> None:

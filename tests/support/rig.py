@@ -226,6 +226,17 @@ class Rig:
             assert answer.status == 200, f"{path}: {answer.status} {body!r}"
             return json.loads(body) if "json" in answer.content_type else body
 
+    async def send(self, method: str, path: str, body: Any) -> Any:
+        """A call of the API with the admin's token and a JSON body; its JSON answer."""
+        headers = {"Authorization": f"Bearer {self.env['BOTYARD_TOKEN']}"}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.request(method, self.url + path, json=body) as answer,
+        ):
+            text = await answer.text()
+            assert answer.ok, f"{path}: {answer.status} {text}"
+            return json.loads(text)
+
     async def submit(self, label: str, **parameters: str) -> str:
         """Ask for a task by the command line; its id."""
         options = [word for key, value in parameters.items() for word in ("-p", f"{key}={value}")]

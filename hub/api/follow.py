@@ -59,6 +59,9 @@ class _Follower:
     first_line: int
     place: _Place
     task_id: str = ""
+    seen: tuple[TaskView, list[ExecutionView]] | None = None
+    seen_rings: int = 0
+    seen_at_s: float = 0.0
     told: str = ""
     told_why: str = ""
     patient_until: float = 0.0
@@ -69,7 +72,7 @@ class _Follower:
         feed = self.call.hub.store.feed_changed
         while await self.stream.keep():
             rings = feed.rings
-            task, attempts = await self._look()
+            task, attempts = await self.look()
             await self._tell(task)
             next_one = self._next(attempts)
             if next_one is not None:
@@ -83,7 +86,14 @@ class _Follower:
                     await self._tell_why()
                 await _ring(feed.wait(rings))
 
-    async def _look(self) -> tuple[TaskView, list[ExecutionView]]:
+    async def look(self) -> tuple[TaskView, list[ExecutionView]]:
+        """The task and its attempts; as seen last where no feed has rung since. Raises NotFound."""
+        rings, now_s = self.call.hub.store.feed_changed.rings, self.call.hub.clock.monotonic()
+        if self.seen is None or self.seen_rings != rings or now_s >= self.seen_at_s + LOOK_AGAIN_S:
+            self.seen, self.seen_rings, self.seen_at_s = await self._read(), rings, now_s
+        return self.seen
+
+    async def _read(self) -> tuple[TaskView, list[ExecutionView]]:
         workspace_id = self.call.caller.workspace_id
 
         def query(tx: Transaction) -> tuple[TaskView, list[ExecutionView]]:
@@ -146,7 +156,7 @@ class _Follower:
         feed = self.call.hub.store.feed_changed
         while not pump.done():
             rings = feed.rings
-            task, attempts = await self._look()
+            task, attempts = await self.look()
             await self._tell(task)
             settled = any(one.id == execution_id and one.is_over for one in attempts)
             have = self.call.hub.outputs.position(self.call.caller.workspace_id, execution_id).have
@@ -172,12 +182,12 @@ class _Follower:
 
 async def follow(call: Call[Any, Any], encoding: Encoding, *, first_line: int) -> web.StreamResponse:
     """Stream a task until it has finished. Raises NotFound, before the stream begins."""
-    task = await call.read(lambda tx: find(tx, call.caller.workspace_id, call.path("task")))
     found = _PLACE.match(last_event_id(call))
     place = _Place(found.group(1), int(found.group(2))) if found else _Place()
     stream = Stream(call)
     encode = _as_base64 if encoding is Encoding.BASE64 else _AsText()
-    follower = _Follower(call, stream, encode, first_line, place, task.id)
+    follower = _Follower(call, stream, encode, first_line, place)
+    await follower.look()
     async with stream:
         await follower.run()
     return stream.response

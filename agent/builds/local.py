@@ -26,6 +26,8 @@ from agent.wire.words import PreparationState
 
 FIRST_RETRY_S = 5.0
 LONGEST_RETRY_S = 300.0
+RESTOCK_AFTER_S = 0.05
+"""A spare is made again this long after a start has taken it."""
 
 _log = logging.getLogger(__name__)
 
@@ -120,7 +122,8 @@ class LocalBuilds:
             raise
         finally:
             self._restock.add(prepared.reference.digest)
-            self._work.set()
+            # Not beside this start: the next one has until then what there is, or makes its own copy.
+            asyncio.get_running_loop().call_later(RESTOCK_AFTER_S, self._work.set)
 
     def discard(self, execution_id: str) -> None:
         """Everything of an execution lies in its folder: there is nothing else to remove."""

@@ -13,8 +13,9 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, BinaryIO, Protocol
 
+from agent.bot_files import NOT_REGULAR, is_folder_inside, open_inside
 from agent.execution_events import ArtifactStored
 from agent.gateway_port import Forward
 from agent.wire.facts import ArtifactFact
@@ -36,6 +37,7 @@ _LEFT_OUT_TEXT = 300
 _STORED = frozenset({200, 201, 204})
 _REFUSED_FOR_GOOD = frozenset({400, 403, 404, 413, 415, 422})
 _GONE_TICKET = 401
+NOT_A_FOLDER = "not a folder of the execution"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +45,13 @@ class FoundFile:
     """One file that a bot left behind; ``name`` is relative to its folder, with ``/``."""
 
     name: str
+    root: Path
     path: Path
     size_bytes: int
+
+    def open(self) -> BinaryIO:
+        """Open it, unless it has become something else meanwhile. Raises OSError."""
+        return open_inside(self.root, self.path)
 
 
 class Uplinked(Protocol):
@@ -55,13 +62,18 @@ class Uplinked(Protocol):
         ...
 
 
-def find_files(folders: Sequence[Path]) -> tuple[list[FoundFile], list[str]]:
-    """Regular files below `folders` in order of their names, and what is left out with the reason. Blocks."""
+def find_files(root: Path, folders: Sequence[Path]) -> tuple[list[FoundFile], list[str]]:
+    """Regular files below `folders`, which lie below `root`, by name; and what is left out, with the reason.
+
+    Blocks. No link is followed on the way, the folders themselves included (S38).
+    """
     found: list[FoundFile] = []
     left_out: list[str] = []
     for folder in folders:
-        for file in _walk(folder):
-            if file.size_bytes > ARTIFACT_MAX_BYTES:
+        for file in _walk(root, folder):
+            if isinstance(file, str):
+                left_out.append(file)
+            elif file.size_bytes > ARTIFACT_MAX_BYTES:
                 left_out.append(f"{file.name}: larger than {ARTIFACT_MAX_BYTES} bytes")
             elif len(found) >= ARTIFACTS_MAX:
                 left_out.append(f"{file.name}: more than {ARTIFACTS_MAX} files")
@@ -72,18 +84,33 @@ def find_files(folders: Sequence[Path]) -> tuple[list[FoundFile], list[str]]:
     return found, left_out
 
 
-def _walk(folder: Path) -> Iterator[FoundFile]:
-    for parent, folders, names in os.walk(folder, followlinks=False):
+def _walk(root: Path, folder: Path) -> Iterator[FoundFile | str]:
+    """Files, and for what is none a text that says so."""
+    if not is_folder_inside(root, folder):
+        if os.path.lexists(folder):
+            yield f"{folder.name}: {NOT_A_FOLDER}"
+        return
+    unread: list[OSError] = []
+    for parent, folders, names in os.walk(folder, onerror=unread.append, followlinks=False):
         folders.sort()
-        for name in sorted(names):
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        for name in sorted([*names, *links]):
             path = Path(parent, name)
+            shown = _shown(path, folder)
             try:
                 found = path.lstat()
-            except OSError:
+            except OSError as error:
+                yield f"{shown}: {error.strerror}"
                 continue
             if stat.S_ISREG(found.st_mode):
-                shown = path.relative_to(folder).as_posix().encode("utf-8", "replace").decode()
-                yield FoundFile(name=shown, path=path, size_bytes=found.st_size)
+                yield FoundFile(name=shown, root=root, path=path, size_bytes=found.st_size)
+            else:
+                yield f"{shown}: {NOT_REGULAR}"
+    yield from (f"{_shown(Path(one.filename), folder)}: {one.strerror}" for one in unread)
+
+
+def _shown(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix().encode("utf-8", "replace").decode()
 
 
 class Collector:
@@ -96,7 +123,7 @@ class Collector:
     async def collect(self, keeper: "Keeper") -> tuple[str, ...]:
         """Deliver what is there, each as a fact; return what was left out. Waits for the hub as long as it takes."""
         folders = [Path(folder) for folder in keeper.order.artifacts]
-        files, left_out = await asyncio.to_thread(find_files, folders)
+        files, left_out = await asyncio.to_thread(find_files, keeper.folder, folders)
         for file in files:
             if file.name in keeper.stored_artifacts:
                 continue
@@ -114,7 +141,7 @@ class Collector:
 
     async def _bring(self, keeper: "Keeper", file: FoundFile) -> str:
         try:
-            digest = await asyncio.to_thread(_sha256, file.path)
+            digest = await asyncio.to_thread(_sha256, file)
         except OSError as error:
             return error.strerror or "cannot be read"
         problem = await self._deliver(keeper.execution_id, file, digest)
@@ -137,7 +164,7 @@ class Collector:
         while True:
             way = await self._uplink.wait_forward(dead_epoch)
             try:
-                content = file.path.open("rb")
+                content = file.open()
             except OSError as error:
                 return error.strerror or "cannot be read"
             with content:
@@ -176,9 +203,9 @@ class Collector:
             return answer.status
 
 
-def _sha256(path: Path) -> str:
+def _sha256(file: FoundFile) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE_BYTES):
+    with file.open() as content:
+        while piece := content.read(_PIECE_BYTES):
             digest.update(piece)
     return digest.hexdigest()

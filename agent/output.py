@@ -64,14 +64,19 @@ class Follower:
         return batch
 
     def delete_before(self, offset: int) -> int:
-        """Remove segments whose bytes all lie before `offset`; returns the bytes freed on disk."""
+        """Remove segments whose bytes all lie before `offset`; returns the bytes freed on disk. Raises OSError."""
         return self._reader.remove_below(offset)
 
     def length(self) -> int:
-        """Offset behind the last whole frame on disk."""
+        """Offset behind the last whole frame on disk that can be read."""
         numbers = sorted(int(path.stem) for path in self._folder.glob("*.seg") if path.stem.isdigit())
         for number in reversed(numbers):
-            end = _end_of((self._folder / f"{number}.seg").read_bytes())
+            try:
+                data = (self._folder / f"{number}.seg").read_bytes()
+            except OSError:
+                # It went meanwhile, or a bot of our own user put something else there.
+                continue
+            end = _end_of(data)
             if end is not None:
                 return end
         return 0

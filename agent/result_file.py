@@ -47,7 +47,7 @@ def read_result(data: bytes, at: datetime, mask: Callable[[str], str]) -> Report
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]
         raise ValueError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("it is not JSON") from None
     if result.status is None:
         return None

@@ -10,11 +10,14 @@ from agent.inventory import final_fact, lost_exit
 from agent.process import command_of, kill_leftovers
 from agent.process_cgroup import kill_cgroup, remove_cgroup
 from agent.shim.exit_file import ExitFileError, ExitRecord, read_exit
+from agent.shim.verdict import Verdict, VerdictError
 
 if TYPE_CHECKING:
     from agent.daemon.keeper import Keeper
 
 log = logging.getLogger(__name__)
+_SPOILED = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
+"""What a bot of our own user can make of our files. Any other error of the disk is one."""
 
 
 async def find_exit(keeper: "Keeper") -> None:
@@ -23,7 +26,7 @@ async def find_exit(keeper: "Keeper") -> None:
 
     rebooted = keeper.order.boot_id != keeper.house.boot_id
     survivors = [] if rebooted else await asyncio.to_thread(_end_leftovers, keeper)
-    record = await asyncio.to_thread(_exit_record, keeper)
+    record = await asyncio.to_thread(exit_record, keeper)
     await report_from_file(keeper)
     exit_ = lost_exit(record, rebooted=rebooted, survivors=survivors, at=keeper.house.clock.now())
     log.warning("%s: its shim is gone: %s", keeper.execution_id, exit_.how)
@@ -33,7 +36,7 @@ async def find_exit(keeper: "Keeper") -> None:
 async def conclude(keeper: "Keeper") -> None:
     """Bring the artifacts to the hub, however long that takes, then make the final fact."""
     left_out = await keeper.house.collector.collect(keeper)
-    record, length = await asyncio.to_thread(lambda: (_exit_record(keeper), keeper.output.length()))
+    record, length = await asyncio.to_thread(lambda: (exit_record(keeper), keeper.output.length()))
     if keeper.order.cgroup:
         await asyncio.to_thread(remove_cgroup, Path(keeper.order.cgroup))
     keeper.post(Concluded(final=final_fact(record, length, left_out, keeper.house.clock.now())))
@@ -42,14 +45,24 @@ async def conclude(keeper: "Keeper") -> None:
 def _end_leftovers(keeper: "Keeper") -> list[tuple[int, str]]:
     if keeper.order.cgroup:
         kill_cgroup(Path(keeper.order.cgroup))
-    verdict = keeper.house.verdicts.read(keeper.folder)
+    verdict = read_verdict(keeper)
     left = kill_leftovers(keeper.execution_id, verdict.boot_ns if verdict else 0)
     return [(pid, command_of(pid)) for pid in left]
 
 
-def _exit_record(keeper: "Keeper") -> ExitRecord | None:
+def read_verdict(keeper: "Keeper") -> Verdict | None:
+    """The verdict in the folder; None where it was removed or spoiled, which a bot of our own user can do. Blocks."""
+    try:
+        return keeper.house.verdicts.read(keeper.folder)
+    except (VerdictError, *_SPOILED) as error:
+        log.error("%s: %s", keeper.execution_id, error)  # noqa: TRY400
+        return None
+
+
+def exit_record(keeper: "Keeper") -> ExitRecord | None:
+    """The exit file in the folder; None where there is none that can be read. Blocks."""
     try:
         return read_exit(keeper.folder, keeper.house.disk)
-    except ExitFileError as error:
+    except (ExitFileError, *_SPOILED) as error:
         log.error("%s: %s", keeper.execution_id, error)  # noqa: TRY400
         return None

@@ -135,7 +135,10 @@ class Desk:
                 await keeper.client.note_safe(safe)
             except (ShimGone, ShimRefused, TimeoutError):
                 log.debug("%s: its shim was not told what is safe", keeper.execution_id)
-        await asyncio.to_thread(keeper.output.delete_before, safe)
+        try:
+            await asyncio.to_thread(keeper.output.delete_before, safe)
+        except OSError as error:
+            log.warning("%s: segments stay: %s", keeper.execution_id, error)
 
     async def _extend(self, keeper: Keeper, acked: HeartbeatAcked) -> None:
         if keeper.client is None:

@@ -328,7 +328,13 @@ class Connection:
         if keeper is None:
             self.session.forgotten(wish.execution_id)
             return
-        batch = keeper.output.read(wish.start, wish.limit, is_writer_alive=keeper.value.phase is Phase.STARTED)
+        try:
+            batch = keeper.output.read(wish.start, wish.limit, is_writer_alive=keeper.value.phase is Phase.STARTED)
+        except OSError as error:
+            # A bot of our own user can spoil its own output; that must not cost the others their daemon.
+            log.error("%s: its output cannot be read: %s", wish.execution_id, error)  # noqa: TRY400
+            self.session.output_missing(wish.execution_id)
+            return
         # Gaps wait among the messages, which go before the next output.
         for gap in batch.gaps:
             self.perform(self.session.output_gap(wish.execution_id, gap))

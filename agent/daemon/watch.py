@@ -2,15 +2,18 @@
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.bot_files import open_inside
+from agent.daemon.conclusion import exit_record, read_verdict
 from agent.execution import Phase
 from agent.execution_events import Exited, Reaped, Reported, ShimLost, ShimStopped
 from agent.inventory import exit_fact
 from agent.process import kill_tree, same_process
 from agent.result_file import RESULT_MAX_BYTES, read_result
 from agent.shim.client import Doorbell, DoorbellKind, ShimClient, ShimGone, ShimRefused
-from agent.shim.exit_file import ExitFileError, ExitRecord, read_exit
+from agent.shim.exit_file import ExitRecord
 from agent.shim.verdict import Verdict
 from agent.wire.facts import ReportFact
 from agent.wire.messages import StopOrder
@@ -18,8 +21,6 @@ from agent.wire.task import Ladder
 from agent.wire.words import StopCause
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from agent.daemon.keeper import Keeper
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,11 @@ _DISOBEDIENCE_S = 10.0
 
 async def watch(keeper: "Keeper") -> None:
     """Stay connected to the shim until it has ended; then say what became of its bot."""
-    verdict = await asyncio.to_thread(keeper.house.verdicts.read, keeper.folder)
-    assert verdict is not None
+    verdict = await asyncio.to_thread(read_verdict, keeper)
+    if verdict is None:
+        # A bot can remove its own folder; without the nonce its shim lets nobody in.
+        keeper.post(ShimLost())
+        return
     while keeper.value.phase is Phase.STARTED and not keeper.end_told:
         try:
             client = await ShimClient.connect(keeper.folder, verdict.nonce)
@@ -63,19 +67,11 @@ async def _is_over(keeper: "Keeper", verdict: Verdict) -> bool:
 
 
 async def _settle_by_file(keeper: "Keeper") -> bool:
-    record = await asyncio.to_thread(_read_exit, keeper.folder, keeper)
+    record = await asyncio.to_thread(exit_record, keeper)
     if record is None or not record.final:
         return False
     await _ended(keeper, record)
     return True
-
-
-def _read_exit(folder: "Path", keeper: "Keeper") -> ExitRecord | None:
-    try:
-        return read_exit(folder, keeper.house.disk)
-    except ExitFileError as error:
-        log.error("%s: %s", keeper.execution_id, error)  # noqa: TRY400
-        return None
 
 
 async def _follow(keeper: "Keeper", client: ShimClient) -> None:
@@ -148,7 +144,7 @@ def _result(keeper: "Keeper") -> ReportFact | None:
     if path is None:
         return None
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - the path is text in the order
+        with open_inside(keeper.folder, Path(path)) as file:
             data = file.read(RESULT_MAX_BYTES + 1)
         if len(data) > RESULT_MAX_BYTES:
             raise ValueError(f"it is larger than {RESULT_MAX_BYTES} bytes")  # noqa: TRY301 - one place for what is wrong
@@ -199,7 +195,7 @@ async def _told(keeper: "Keeper", order: StopOrder) -> bool:
 
 
 async def _end_shim(keeper: "Keeper") -> None:
-    verdict = await asyncio.to_thread(keeper.house.verdicts.read, keeper.folder)
+    verdict = await asyncio.to_thread(read_verdict, keeper)
     if verdict is None or not verdict.pid or not same_process(verdict.pid, verdict.start):
         return
     log.error("%s: its shim does not obey; it is killed with its tree", keeper.execution_id)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from agent.wire.ids import Sha256Hex, WireExecutionId
-from agent.wire.task import Totals, WireModel
+from agent.wire.task import BotText, Totals, WireModel
 from agent.wire.words import ExitKind, GapReason, ReportStatus, StopCause, VoidReason
 
 
@@ -28,7 +28,7 @@ class VoidFact(WireModel):
     kind: Literal["void"] = "void"
     at: AwareDatetime
     reason: VoidReason
-    message: str = ""
+    message: BotText = ""
 
 
 class ReportFact(WireModel):
@@ -37,7 +37,7 @@ class ReportFact(WireModel):
     kind: Literal["report"] = "report"
     at: AwareDatetime
     status: ReportStatus
-    message: str | None = None
+    message: BotText | None = None
     totals: Totals | None = None
     late: bool = False
     """True when it came after the main process had been reaped."""
@@ -57,7 +57,7 @@ class ArtifactFact(WireModel):
 
     kind: Literal["artifact"] = "artifact"
     at: AwareDatetime
-    name: str
+    name: BotText
     sha256: Sha256Hex
     size_bytes: int = Field(ge=0)
     content_type: str = "application/octet-stream"
@@ -67,7 +67,7 @@ class Survivor(WireModel):
     """A process that could not be killed."""
 
     pid: int
-    command: str
+    command: BotText
 
 
 class ExitFact(WireModel):
@@ -78,7 +78,7 @@ class ExitFact(WireModel):
     how: ExitKind
     code: int | None = None
     signal: int | None = None
-    error: str = ""
+    error: BotText = ""
     signaled_by_stop: bool = False
     """True when a stop had sent at least one signal before the end."""
     peak_memory_bytes: int | None = None

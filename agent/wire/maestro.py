@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from agent.wire.limits import MESSAGE_TEXT_MAX
-from agent.wire.task import TaskSnapshot, Totals
+from agent.wire.task import BotText, TaskSnapshot, Totals
 from agent.wire.words import Outcome, ReportStatus, TaskState
 
 FINISH_WORDS = ("SUCCESS", "FAILED", "PARTIALLY_COMPLETED")
@@ -43,7 +43,7 @@ class TaskUpdate(BaseModel):
 
     state: StateWord | None = None
     finish_status: FinishWord | None = Field(default=None, alias="finishStatus")
-    finish_message: str | None = Field(default=None, alias="finishMessage")
+    finish_message: BotText | None = Field(default=None, alias="finishMessage")
     total_items: int | None = Field(default=None, alias="totalItems")
     processed_items: int | None = Field(default=None, alias="processedItems")
     failed_items: int | None = Field(default=None, alias="failedItems")

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from agent.wire.ids import Sha256Hex, WireBuildId
 from agent.wire.words import Kind, OnDisconnect, ReportPolicy
@@ -15,12 +15,22 @@ class WireModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+COUNT_MAX = 2**53 - 1
+"""The largest number that every JSON reader and both databases hold exactly."""
+
+Count = Annotated[int, BeforeValidator(lambda n: min(n, COUNT_MAX) if isinstance(n, int) else n), Field(ge=0)]
+"""A number of items; a bot may say any, and a larger one than can be kept counts as the largest."""
+
+BotText = Annotated[str, AfterValidator(lambda text: text.replace("\0", "\ufffd"))]
+"""Text that comes from a bot: PostgreSQL keeps no NUL, and a fact that cannot be kept would be sent for ever."""
+
+
 class Totals(WireModel):
     """Items of a bot's work: all three are known or none is."""
 
-    total: int = Field(ge=0)
-    processed: int = Field(ge=0)
-    failed: int = Field(ge=0)
+    total: Count
+    processed: Count
+    failed: Count
 
 
 class Launch(WireModel):

@@ -49,6 +49,7 @@ class ScriptedRunner:
     enrolled: Enrolled | None = None
     join: int = 0
     last_epoch: int = 0
+    last_hello: Hello | None = None
 
     @property
     def id(self) -> str:
@@ -94,6 +95,16 @@ class ScriptedRunner:
     @asynccontextmanager
     async def knock(self, **hello: Any) -> AsyncIterator[tuple[aiohttp.ClientWebSocketResponse, ToRunner]]:
         """The socket, and what the hub answers to the hello; its members can be forged."""
+        async with self.challenged() as (socket, challenge):
+            self.last_hello = self._hello(challenge, hello)
+            await socket.send_str(encode(self.last_hello))
+            answer = decode_to_runner(await socket.receive_str(timeout=seconds(5)))
+            assert isinstance(answer, Welcome | Rejected)
+            yield socket, answer
+
+    @asynccontextmanager
+    async def challenged(self) -> AsyncIterator[tuple[aiohttp.ClientWebSocketResponse, Challenge]]:
+        """The socket and the hub's proven challenge; nothing was said yet."""
         nonce = secrets.token_hex(32)
         async with self.client.ws_connect(
             self.url + LINK_PATH, headers={NONCE_HEADER: nonce}, compress=0, max_msg_size=2**21
@@ -101,10 +112,7 @@ class ScriptedRunner:
             challenge = decode_to_runner(await socket.receive_str(timeout=seconds(5)))
             assert isinstance(challenge, Challenge)
             self._check(challenge, nonce)
-            await socket.send_str(encode(self._hello(challenge, hello)))
-            answer = decode_to_runner(await socket.receive_str(timeout=seconds(5)))
-            assert isinstance(answer, Welcome | Rejected)
-            yield socket, answer
+            yield socket, challenge
 
     def _check(self, challenge: Challenge, nonce: str) -> None:
         """S2, S6: the hub is the one that enrolment pinned, and it is alive now."""
@@ -165,6 +173,15 @@ class ScriptedSession:
                 message = decode_to_runner(await self.socket.receive_str())
                 self.seen.append(message)
                 if isinstance(message, kind):
+                    return message
+
+    async def next_of(self, *kinds: type[ToRunner], within: float = 10.0) -> ToRunner:
+        """The next message of any of these kinds; others are kept in `seen`."""
+        async with asyncio.timeout(seconds(within)):
+            while True:
+                message = decode_to_runner(await self.socket.receive_str())
+                self.seen.append(message)
+                if isinstance(message, kinds):
                     return message
 
     async def end(self, within: float = 10.0) -> list[ToRunner]:

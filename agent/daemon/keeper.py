@@ -118,7 +118,10 @@ class Keeper:
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run something beside the loop, from its beginning on, until it ends or the execution is forgotten."""
-        if self._children is None:
+        if self.value.phase is Phase.FORGOTTEN:
+            # Its group may be ending, and takes nothing more.
+            work.close()
+        elif self._children is None:
             self._early.append((work, name))
         else:
             self._children.create_task(work, name=f"{name} {self.execution_id}")
@@ -226,7 +229,7 @@ class Keeper:
         """Tombstone first: whatever is left of the folder after a crash is removed by the next daemon."""
         house = self.house
         stone = house.ledger.bury(self.execution_id, outcome)
-        await house.spool.bury(stone, house.clock.now())
+        await self._when_there_is_room(lambda: house.spool.bury(stone, house.clock.now()))
         house.upstream.forgotten(self.execution_id)
         house.builds.discard(self.execution_id)
         try:

@@ -10,6 +10,7 @@ import random
 import ssl
 from collections import deque
 from collections.abc import Coroutine, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -37,6 +38,7 @@ from agent.session_effects import (
     TakeInventory,
     WakeOutput,
 )
+from agent.spool import SpoolFullError
 from agent.wire.codec import ProtocolError, decode_to_runner, encode, encode_output
 from agent.wire.facts import Fact
 from agent.wire.messages import Held, Hello, Preparation, ToHub, ToRunner
@@ -95,7 +97,11 @@ class Uplink:
 
     async def _once(self) -> CloseLink:
         house, nonce = self.house, make_nonce()
-        join = await asyncio.to_thread(house.home.next_join)
+        try:
+            join = await asyncio.to_thread(house.home.next_join)
+        except OSError as error:
+            # A full disk must not end the daemon: without a link it keeps its bots, and tries again (R27).
+            return CloseLink(reason=CloseReason.HANDSHAKE, message=f"the home takes no writes: {error.strerror}")
         joining = Joining(
             join=join,
             last_epoch=house.home.last_epoch,
@@ -236,13 +242,21 @@ class Connection:
     async def _receive(self, effect: Effect) -> None:
         match effect:
             case StoreEpoch(epoch=epoch):
-                await asyncio.to_thread(self._house.home.store_epoch, epoch)
+                await self._store_epoch(epoch)
             case TakeInventory():
                 # Whether to drain is said anew in each session.
                 self._house.close_for(DRAINING_BY_HUB, on=False)
                 self.perform(self.session.inventory(self._held(), self._house.builds.prepared()))
             case _:
                 self.perform([effect])
+
+    async def _store_epoch(self, epoch: int) -> None:
+        """Durable before the first frame of the epoch (`core.md` D5), or there is none."""
+        try:
+            await asyncio.to_thread(self._house.home.store_epoch, epoch)
+        except OSError as error:
+            why = f"the home takes no writes: {error.strerror}"
+            raise self._ended_by(CloseLink(reason=CloseReason.HANDSHAKE, message=why)) from error
 
     def _held(self) -> list[Held]:
         return [keeper.value.held(keeper.available) for keeper in self._house.keepers.values()]
@@ -294,7 +308,12 @@ class Connection:
         """Keep the highest commit position (`core.md` D8); one write for each time that it grew."""
         if position > self._position:
             self._position = position
-            self._beside(self._house.spool.keep_note(_COMMIT_POSITION, position))
+            self._beside(self._keep_position(position))
+
+    async def _keep_position(self, position: int) -> None:
+        # On a full disk the next higher one is kept: it only says less until then.
+        with suppress(SpoolFullError):
+            await self._house.spool.keep_note(_COMMIT_POSITION, position)
 
     async def _read_facts(self, effect: ReadFacts) -> None:
         facts = await self._house.spool.read(effect.execution_id, effect.wish.after, effect.wish.limit)

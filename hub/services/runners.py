@@ -8,6 +8,7 @@ from typing import Any
 
 from agent.wire.enrolment import EnrolmentRequest
 from agent.wire.messages import Drain, Hello
+from agent.wire.words import ExecutionState
 from hub.domain.access import secret_hash
 from hub.domain.execution import ExecutionEvent
 from hub.errors import Conflict, Forbidden, NotFound
@@ -220,7 +221,10 @@ def revoke(tx: Transaction, workspace_id: str, runner_id: str, actor: str) -> Do
     alerts.resolve(tx, workspace_id, UNREACHABLE, runner.id)
     effects: list[Effect] = [CloseSession(runner_id=runner.id, epoch=None, reason="revoked", message="revoked")]
     for execution in executions.live_of_runner(tx, workspace_id, runner.id):
-        effects += settlement.conclude(tx, execution, ExecutionEvent.LOST, cause="runner revoked")
+        # What has ended settles as it ended (D9); only its output will never be whole.
+        is_ending = execution.state == ExecutionState.ENDING
+        event = ExecutionEvent.SETTLED if is_ending else ExecutionEvent.LOST
+        effects += settlement.conclude(tx, execution, event, cause="runner revoked")
     return Done(show(tx, workspace_id, runner.id), effects)
 
 

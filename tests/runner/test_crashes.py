@@ -1,6 +1,7 @@
 """The daemon killed, stopped, cut off: bots live on, nothing acknowledged is lost (`core.md` §2, R21, R25, R26)."""
 
 import json
+import resource
 import signal
 from collections.abc import AsyncIterator
 from functools import partial
@@ -9,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from agent.daemon.control import ask
 from agent.wire.messages import StopOrder
 from agent.wire.words import ExitKind, GapReason, StopCause, VoidReason
 from tests.runner.conftest import Ready, credit, hub_and_runner
@@ -181,6 +183,36 @@ async def test_a_link_that_is_cut_again_and_again_loses_nothing(hub: ScriptedHub
     await whole(hub, order.execution_id, lines(COUNT))
     assert heard.kinds() == ["started", "exit", "final"]
     assert len(hub.resumes) >= 3
+
+
+async def test_a_disk_that_takes_nothing_costs_the_link_only(
+    hub: ScriptedHub, runner: RunnerProcess, ready: Ready
+) -> None:
+    """R27, `core.md` D8 (the runner fsyncs n+1 before sending): no write, no hello; the daemon and its bots live on."""
+    # given a bot that runs, and a disk that takes no byte of the daemon any more
+    build = await ready("print('on')\ntime.sleep(3)\nsys.exit(7)")
+    order = await hub.start(build)
+    heard = hub.heard[order.execution_id]
+    await eventually(lambda: b"on" in heard.output and "started" in heard.kinds(), within=20)
+    assert runner.process is not None
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    resource.prlimit(runner.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+    # when the link is cut
+    hellos = len(hub.hellos)
+    await hub.drop()
+
+    async def is_refused() -> bool:
+        return "takes no writes" in (await ask(runner.home / "control", "status"))["problem"]
+
+    await eventually(is_refused, within=20)
+    assert len(hub.hellos) == hellos
+
+    # then it is there again as soon as the disk is
+    resource.prlimit(runner.process.pid, resource.RLIMIT_FSIZE, unlimited)
+    await eventually(lambda: "final" in heard.kinds(), within=30)
+    assert heard.body("exit").code == 7
+    assert runner.process.poll() is None
 
 
 async def test_a_stop_leaves_bots_alone(hub: ScriptedHub, runner: RunnerProcess, ready: Ready) -> None:

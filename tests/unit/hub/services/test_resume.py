@@ -244,6 +244,15 @@ async def test_a_revoked_runners_bots_are_lost_at_once(world: WorkWorld) -> None
     assert [("revoked", "revoked")] == session.closed
 
 
+async def test_a_bot_that_had_ended_is_not_lost_with_its_runner(world: WorkWorld) -> None:
+    """D9: ended: settle (§4); only what may still be running is lost at once."""
+    task, session, start = await world.running()
+    await world.say(session, start, report(), exited(), first=2)
+    await world.store.write(runners.revoke, WORKSPACE, RUNNER, ANA)
+    settled = await world.show(task)
+    assert (Outcome.SUCCEEDED, None, 0) == (settled.outcome, settled.reason, settled.exit_code)
+
+
 async def test_a_hub_that_starts_ends_the_sessions_of_its_last_life(world: WorkWorld) -> None:
     """R3: never a clock: the runner's next resume decides."""
     task, _, start = await world.running()

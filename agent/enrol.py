@@ -137,7 +137,7 @@ def _refusal(status: int, body: bytes, address: Address) -> AgentError:
     detail = ""
     try:
         said = json.loads(body)
-        detail = str(said.get("detail") or said.get("title") or "") if isinstance(said, dict) else ""
+        detail = str(said.get("message") or said.get("detail") or "") if isinstance(said, dict) else ""
     except ValueError:
         pass
     if status in {401, 403}:

@@ -7,6 +7,7 @@ socket that it was given on (P2).
 import asyncio
 import logging
 import re
+import secrets
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -83,6 +84,15 @@ class RunnerHttp:
                 if "offset" in error.details:
                     refused.headers[OFFSET_HEADER] = str(error.details["offset"])
                 return refused
+            except (ConnectionError, web.HTTPException):
+                raise  # nobody is left to answer, or it is an answer
+            except TimeoutError:
+                return _refusal(503, "timeout", "The hub took too long. Try again.")
+            except Exception:  # the rim of a request: the runner gets a number, our log gets the story (S54)
+                number = f"req_{secrets.token_hex(8)}"
+                log.exception("%s %s failed: %s", request.method, request.rel_url.path, number)
+                text = f"The hub failed. Its log has the cause under {number}."
+                return _refusal(500, "internal", text, correlation_id=number)
 
         return shaped
 
@@ -186,5 +196,5 @@ def _range(request: web.Request, size: int) -> tuple[int, int]:
     return (start, stop) if start < stop else (0, size)
 
 
-def _refusal(status: int, code: str, message: str) -> web.Response:
-    return web.json_response({"code": code, "message": message}, status=status)
+def _refusal(status: int, code: str, message: str, **more: str) -> web.Response:
+    return web.json_response({"code": code, "message": message, **more}, status=status)

@@ -12,6 +12,7 @@ from hub.runners.admission import Admission
 from hub.runners.handshake import is_own_origin
 from hub.runners.uploads import OFFSET_HEADER
 from hub.services import artifacts
+from hub.services.build_files import BuildFiles
 from tests.runners.conftest import BUILD, LinkWorld
 from tests.support.clock import FakeClock
 from tests.support.work_world import DIGEST
@@ -156,3 +157,20 @@ def test_a_herd_is_admitted_at_a_rate(clock: FakeClock) -> None:
 def test_the_runner_dialled_this_hub(origin: str, host: str, public: str | None, *, is_own: bool) -> None:
     """S2: the signed origin is where this hub is reached; a proof made for another address is worth nothing."""
     assert is_own is is_own_origin(origin, host, public)
+
+
+async def test_our_own_failure_tells_only_a_number(
+    world: LinkWorld, bot: dict[str, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """S54: errors carry only a correlation id; the story is in the log under it."""
+
+    async def fail(*_: object) -> bytes:
+        raise RuntimeError("secret detail in /etc/somewhere")
+
+    monkeypatch.setattr(BuildFiles, "manifest", fail)
+    async with world.client.get(f"{world.url}/runner/v1/builds/{DIGEST}/manifest", headers=bot) as response:
+        problem = await response.json()
+    assert (500, "internal") == (response.status, problem["code"])
+    assert "secret" not in str(problem)
+    assert problem["correlation_id"] in caplog.text
+    assert "secret detail" in caplog.text

@@ -59,9 +59,16 @@ async def test_an_enrolment_token_brings_one_machine_in_with_the_labels_of_its_m
         # then one is in, and its maker's labels are the ones that count
         assert (0, 78) == (mine.code, theirs.code), mine.err + theirs.err
         assert 1 == len(theirs.err.splitlines())
+        assert b"used" in theirs.err
         assert made["token"].encode() not in mine.out + mine.err + theirs.out + theirs.err
         (runner,) = (await rig.get("/api/v1/runners"))["items"]
         assert ("mine", "vault") == (runner["name"], runner["labels"]["room"])
         assert 0o600 == (rig.home("mine") / "key").stat().st_mode & 0o777
         hub = b"".join(path.read_bytes() for path in rig.data.glob("hub.db*"))
         assert made["token"].encode() not in hub
+
+        # and a name that is taken is told so, with what to do
+        file.write_text((await rig.botyard("runner", "token", "--json")).json()["token"])
+        twin = await rig.run(*enroll, "--name", "mine", "--home", str(rig.home("theirs")))
+        assert 78 == twin.code
+        assert b"Give --name" in twin.err

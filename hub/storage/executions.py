@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from hub.storage.direct import Direct
 from hub.storage.tables import artifacts, executions, facts, late_reports, runners, tasks
 from hub.storage.transaction import Transaction
 from hub.storage.updates import Update
@@ -54,8 +55,8 @@ LIVE = ("granted", "running", "ending")
 _LIVE = executions.c.state.in_([sa.literal_column(f"'{state}'") for state in LIVE])
 _HERE = (executions.c.workspace_id == sa.bindparam("workspace")) & (executions.c.id == sa.bindparam("execution"))
 _ROW = sa.select(*(executions.c[name] for name in ExecutionRow.__slots__))
-_GET = _ROW.where(_HERE)
-_LOCK = _GET.with_for_update()
+_GET = Direct(_ROW.where(_HERE))
+_LOCK = Direct(_ROW.where(_HERE).with_for_update())
 _LIVE_OF_TASK = _ROW.where(
     executions.c.workspace_id == sa.bindparam("workspace"), executions.c.task_id == sa.bindparam("task"), _LIVE
 )
@@ -74,7 +75,7 @@ _RUNNERS_EPOCH = sa.exists().where(
     runners.c.id == executions.c.runner_id,
     runners.c.session_epoch == sa.bindparam("mine"),
 )
-_NOTE_FACTS = (
+_NOTE_FACTS = Direct(
     sa.update(executions)
     .where(_HERE, executions.c.last_fact == sa.bindparam("before"))
     .values(last_fact=sa.bindparam("last"))
@@ -145,7 +146,7 @@ class LiveRow:
 def get(tx: Transaction, workspace_id: str, execution_id: str, *, lock: bool = False) -> ExecutionRow | None:
     """The execution; with `lock` nobody else changes it before this transaction ends."""
     named = {"workspace": workspace_id, "execution": execution_id}
-    row = tx.connection.execute(_LOCK if lock else _GET, named).mappings().one_or_none()
+    row = (_LOCK if lock else _GET).one(tx, named)
     return None if row is None else ExecutionRow(**row)
 
 
@@ -205,7 +206,7 @@ def void_absent(tx: Transaction, row: ExecutionRow, mine: int) -> bool:
 def note_facts(tx: Transaction, row: ExecutionRow, last: int) -> bool:
     """Take facts up to `last`: False unless the ones before are those that `row` shows."""
     named = {"workspace": row.workspace_id, "execution": row.id, "before": row.last_fact, "last": last}
-    return tx.connection.execute(_NOTE_FACTS, named).rowcount == 1
+    return _NOTE_FACTS.run(tx, named) == 1
 
 
 def insert_facts(tx: Transaction, workspace_id: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from hub.storage.direct import Direct
 from hub.storage.tables import enrolment_tokens, runner_sessions, runners, workspaces
 from hub.storage.transaction import Transaction
 
@@ -54,8 +55,8 @@ class EnrolmentToken:
 
 _HERE = (runners.c.workspace_id == sa.bindparam("workspace")) & (runners.c.id == sa.bindparam("runner"))
 _ROW = sa.select(*(runners.c[name] for name in RunnerRow.__slots__))
-_GET = _ROW.where(_HERE)
-_LOCK = _GET.with_for_update()
+_GET = Direct(_ROW.where(_HERE))
+_LOCK = Direct(_ROW.where(_HERE).with_for_update())
 _ANYWHERE = _ROW.where(runners.c.id == sa.bindparam("runner"))
 _NAMED = _ROW.where(runners.c.workspace_id == sa.bindparam("workspace"), runners.c.name == sa.bindparam("named"))
 _PAGE = (
@@ -67,7 +68,7 @@ _ALL = _ROW.where(runners.c.workspace_id == sa.bindparam("workspace"), runners.c
     runners.c.name
 )
 _HOLDS = sa.select(runners.c.home_id, runners.c.name).where(_HERE, runners.c.session_epoch == sa.bindparam("mine"))
-_HOLDS = _HOLDS.with_for_update(read=True)
+_HOLDS_SESSION = Direct(_HOLDS.with_for_update(read=True))
 _INSERT = {
     "sqlite": sqlite.insert(runners).on_conflict_do_nothing(),
     "postgresql": postgresql.insert(runners).on_conflict_do_nothing(),
@@ -137,7 +138,8 @@ _WORKSPACE = sa.select(workspaces.c.label).where(workspaces.c.id == sa.bindparam
 
 def get(tx: Transaction, workspace_id: str, runner_id: str, *, lock: bool = False) -> RunnerRow | None:
     """The runner; with `lock` nobody else changes it before this transaction ends."""
-    return _one(tx, _LOCK if lock else _GET, {"workspace": workspace_id, "runner": runner_id})
+    row = (_LOCK if lock else _GET).one(tx, {"workspace": workspace_id, "runner": runner_id})
+    return None if row is None else RunnerRow(**row)
 
 
 def find(tx: Transaction, runner_id: str) -> RunnerRow | None:
@@ -164,8 +166,8 @@ def enrolled(tx: Transaction, workspace_id: str) -> list[RunnerRow]:
 def holds_session(tx: Transaction, workspace_id: str, runner_id: str, epoch: int) -> tuple[str, str] | None:
     """(home id, name), while the runner's session has this epoch: the guard of every write for a runner (P2)."""
     values = {"workspace": workspace_id, "runner": runner_id, "mine": epoch}
-    row = tx.connection.execute(_HOLDS, values).one_or_none()
-    return None if row is None else (row[0], row[1])
+    row = _HOLDS_SESSION.one(tx, values)
+    return None if row is None else (row["home_id"], row["name"])
 
 
 def insert(tx: Transaction, workspace_id: str, runner_id: str, values: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from agent.wire.task import Totals
 from agent.wire.words import Outcome, OutputState, Reason, ReportStatus, TaskState
 from hub.domain.task import OutputView, ReportView, TaskView
+from hub.storage.direct import Direct
 from hub.storage.tables import amendments, automations, bots, builds, executions, runners, tasks, workspaces
 from hub.storage.transaction import Transaction
 
@@ -93,7 +94,7 @@ _VIEW = (
     .join(amendments, _same(amendments, _NEWEST_AMENDMENT), isouter=True)
     .where(tasks.c.workspace_id == sa.bindparam("workspace"))
 )
-_SHOW = _VIEW.where(tasks.c.id == sa.bindparam("task"))
+_SHOW = Direct(_VIEW.where(tasks.c.id == sa.bindparam("task")))
 _OF_NUMBER = _VIEW.where(tasks.c.number == sa.bindparam("named")).order_by(tasks.c.round.desc()).limit(1)
 _SEVERAL = _VIEW.where(tasks.c.id.in_(sa.bindparam("ids", expanding=True)))
 _INSERT_AMENDMENT = sa.insert(amendments)
@@ -101,7 +102,8 @@ _INSERT_AMENDMENT = sa.insert(amendments)
 
 def show(tx: Transaction, workspace_id: str, task_id: str) -> TaskView | None:
     """The task of that id."""
-    return _one(tx, _SHOW, {"workspace": workspace_id, "task": task_id})
+    row = _SHOW.one(tx, {"workspace": workspace_id, "task": task_id})
+    return None if row is None else _view(row)
 
 
 def by_number(tx: Transaction, workspace_id: str, number: int) -> TaskView | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from hub.storage.direct import Direct
 from hub.storage.tables import automations, bots, builds, label_sets, tasks, workspaces
 from hub.storage.transaction import Transaction
 from hub.storage.updates import Update
@@ -86,8 +87,8 @@ _QUEUED = tasks.c.state == sa.literal_column("'queued'")
 _WAITING = tasks.c.state == sa.literal_column("'waiting'")
 _HERE = (tasks.c.workspace_id == sa.bindparam("workspace")) & (tasks.c.id == sa.bindparam("task"))
 _ROW = sa.select(*(tasks.c[name] for name in TaskRow.__slots__))
-_GET = _ROW.where(_HERE)
-_LOCK = _GET.with_for_update()
+_GET = Direct(_ROW.where(_HERE))
+_LOCK = Direct(_ROW.where(_HERE).with_for_update())
 _OF_NUMBER = _ROW.where(
     tasks.c.workspace_id == sa.bindparam("workspace"), tasks.c.number == sa.bindparam("named")
 ).order_by(tasks.c.round)
@@ -131,8 +132,8 @@ _TARGET = (
     )
     .join(bots, (bots.c.workspace_id == tasks.c.workspace_id) & (bots.c.id == tasks.c.bot_id))
 )
-_RELEASED_TARGET = _TARGET.join(builds, _released("released"), isouter=True).where(_HERE)
-_OWN_TARGET = _TARGET.join(builds, _released("own"), isouter=True).where(_HERE)
+_RELEASED_TARGET = Direct(_TARGET.join(builds, _released("released"), isouter=True).where(_HERE))
+_OWN_TARGET = Direct(_TARGET.join(builds, _released("own"), isouter=True).where(_HERE))
 
 _PLACEMENT = (
     sa.select(label_sets.c.needs, bots.c.released_build_id)
@@ -172,7 +173,7 @@ _BEST_OF_KIND = (
     .order_by(tasks.c.priority.desc(), tasks.c.created_at, tasks.c.id)
     .limit(1)
 )
-_GRANT = (
+_GRANT = Direct(
     sa.update(tasks)
     .where(_HERE, _QUEUED, tasks.c.fence == sa.bindparam("seen"), tasks.c.cancel_requested_at.is_(None))
     .values(
@@ -183,7 +184,7 @@ _GRANT = (
         updated_at=sa.bindparam("at"),
     )
 )
-_STARTED = (
+_STARTED = Direct(
     sa.update(tasks)
     .where(_HERE, tasks.c.fence == sa.bindparam("seen"))
     .values(started_at=sa.bindparam("began"), updated_at=sa.bindparam("at"))
@@ -222,8 +223,7 @@ _NOTE = Update(
 
 def get(tx: Transaction, workspace_id: str, task_id: str, *, lock: bool = False) -> TaskRow | None:
     """The task; with `lock` nobody else changes it before this transaction ends."""
-    row = tx.connection.execute(_LOCK if lock else _GET, {"workspace": workspace_id, "task": task_id})
-    found = row.mappings().one_or_none()
+    found = (_LOCK if lock else _GET).one(tx, {"workspace": workspace_id, "task": task_id})
     return None if found is None else TaskRow(**found)
 
 
@@ -249,11 +249,9 @@ def insert(tx: Transaction, workspace_id: str, task_id: str, values: Mapping[str
 def target(tx: Transaction, workspace_id: str, task_id: str, build_id: str | None = None) -> Target:
     """What the task is to run: the released build, or the given one."""
     named = {"workspace": workspace_id, "task": task_id}
-    if build_id is None:
-        row = tx.connection.execute(_RELEASED_TARGET, named)
-    else:
-        row = tx.connection.execute(_OWN_TARGET, {**named, "build": build_id})
-    return Target(**row.mappings().one())
+    own = {**named, "build": build_id}
+    (row,) = _RELEASED_TARGET.rows(tx, named) if build_id is None else _OWN_TARGET.rows(tx, own)
+    return Target(**row)
 
 
 def placement_of(tx: Transaction, workspace_id: str, task_id: str) -> tuple[dict[str, str], str | None]:
@@ -284,13 +282,13 @@ def best_of(tx: Transaction, workspace_id: str, kind: WaitingKind) -> TaskRow | 
 def grant(tx: Transaction, task: TaskRow, runner_id: str, build_id: str) -> bool:
     """From queued to running, fence + 1; guarded by state, fence and no cancel (core.md D4)."""
     named = {"workspace": task.workspace_id, "task": task.id, "seen": task.fence, "runner": runner_id}
-    return tx.connection.execute(_GRANT, {**named, "build": build_id, "at": tx.now}).rowcount == 1
+    return _GRANT.run(tx, {**named, "build": build_id, "at": tx.now}) == 1
 
 
 def started(tx: Transaction, workspace_id: str, task_id: str, fence: int, began: datetime) -> None:
     """Note when the newest execution began."""
     named = {"workspace": workspace_id, "task": task_id, "seen": fence, "began": began, "at": tx.now}
-    tx.connection.execute(_STARTED, named)
+    _STARTED.run(tx, named)
 
 
 def requeue(tx: Transaction, workspace_id: str, task_id: str, fence: int, more: int = 0) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from hub.storage.direct import Direct
 from hub.storage.transaction import Transaction
 
 _NEW = "new_"
@@ -21,16 +22,16 @@ class Update:
         self._table = table
         self._guard = guard
         self._also = also
-        self._built: dict[tuple[str, ...], sa.Update] = {}
+        self._built: dict[tuple[str, ...], Direct] = {}
 
     def run(self, tx: Transaction, named: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
         """Set `values` where the guard, with its parameters `named`, holds; whether one row was changed."""
         columns = tuple(values)
         statement = self._built.get(columns)
         if statement is None:
-            statement = self._built[columns] = self._build(columns)
+            statement = self._built[columns] = Direct(self._build(columns))
         bound = {_NEW + name: value for name, value in values.items()}
-        return tx.connection.execute(statement, {**named, **bound}).rowcount == 1
+        return statement.run(tx, {**named, **bound}) == 1
 
     def _build(self, columns: tuple[str, ...]) -> sa.Update:
         values = {name: sa.bindparam(_NEW + name, type_=self._table.c[name].type) for name in columns}

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from agent.daemon import conclusion, watch
 from agent.daemon.desk import Desk
+from agent.daemon.handover import secret_values
 from agent.daemon.house import House
 from agent.daemon.keeper import Keeper
 from agent.execution import LocalExecution, Phase
@@ -99,6 +100,9 @@ async def _adopt_one(house: House, desk: Desk, order: StoredOrder) -> Keeper:
 def _keep(house: House, desk: Desk, value: LocalExecution, order: StoredOrder, facts: list[Fact]) -> Keeper:
     house.ledger.put(value)
     keeper = desk.keep(value, order)
+    if order.work is not None:
+        # The shim knows more, where it lives; where it does not, nobody else says what is secret.
+        keeper.masks.add(secret_values(order.work))
     keeper.stored_artifacts = {fact.body.name for fact in facts if isinstance(fact.body, ArtifactFact)}
     survivors = any(fact.body.survivors for fact in facts if isinstance(fact.body, ExitFact))
     if value.slot is not None and (value.phase in {Phase.ORDERED, Phase.STARTED} or survivors):

@@ -133,6 +133,38 @@ async def test_a_shim_killed_with_its_daemon_is_supervisor_lost(
     assert not any(bot.is_running() and bot.status() != psutil.STATUS_ZOMBIE for bot in bots)
 
 
+async def test_a_secret_is_masked_when_nobody_is_left_to_say_what_is_secret(
+    hub: ScriptedHub, runner: RunnerProcess, ready: Ready
+) -> None:
+    """`core.md` §3: texts of reports are masked before the spool; with the shim gone the order still names them."""
+    # given a bot that wrote its secret parameter into its result
+    secret = "correct-horse-battery"
+    build = await ready(
+        "told = open(os.environ['BOTYARD_PARAMETERS']).read()\n"
+        "result = {'status': 'partial', 'message': 'with ' + told}\n"
+        "open(os.environ['BOTYARD_RESULT'], 'w').write(json.dumps(result))\n"
+        "print('written')\ntime.sleep(600)"
+    )
+    order = await hub.start(build, parameters={"password": secret}, secret_parameters=("password",))
+    heard = hub.heard[order.execution_id]
+    await eventually(lambda: b"written" in heard.output, within=20)
+    bots = [child for child in psutil.Process().children(recursive=True) if "work/bot" in " ".join(child.cmdline())]
+
+    # when daemon and shim die together
+    runner.kill()
+    for bot in bots:
+        shim = bot.parent()
+        assert shim is not None
+        shim.kill()
+    runner.start()
+
+    # then the report is told, the secret is not
+    await eventually(lambda: "final" in heard.kinds(), within=40)
+    assert heard.kinds() == ["started", "report", "exit", "final"]
+    assert "password" in heard.body("report").message
+    assert secret not in heard.body("report").message
+
+
 async def test_an_order_without_verdict_is_void_after_a_restart(
     hub: ScriptedHub, runner: RunnerProcess, ready: Ready
 ) -> None:

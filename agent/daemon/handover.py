@@ -6,13 +6,17 @@ counts: the shim's, or after 30 s or its death our own.
 
 import asyncio
 import hashlib
+import json
 import logging
 import os
 import secrets
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
 
 from agent.builds_port import BuildMissingError, CannotLaunchError, LaunchPlan, LaunchRequest
 from agent.daemon.house import House, shim_stamp
@@ -147,9 +151,26 @@ def _request(keeper: "Keeper", start: Start, token: str) -> LaunchRequest:
 
 
 def secret_values(work: Work) -> tuple[bytes, ...]:
-    """Values of secret parameters, as they may appear in an output."""
+    """Texts of secret parameters, as they may appear in an output: every text and number, however deep it stands."""
     found = (work.task.parameters.get(name) for name in work.secret_parameters)
-    return tuple(str(value).encode() for value in found if value is not None and value != "")
+    texts = (text for value in found for text in _texts(value))
+    return tuple(text.encode("utf-8", "surrogatepass") for text in texts)
+
+
+def _texts(value: JsonValue) -> Iterator[str]:
+    match value:
+        case None | bool() | "":
+            return
+        case str():
+            yield value
+        case int() | float():
+            yield json.dumps(value)
+        case list():
+            for part in value:
+                yield from _texts(part)
+        case dict():
+            for part in value.values():
+                yield from _texts(part)
 
 
 def shim_order(keeper: "Keeper", start: Start, plan: LaunchPlan, masks: tuple[bytes, ...]) -> ShimOrder:

@@ -1,5 +1,7 @@
 """Orders that come twice, late, from the past, or never came (`core.md` D1, D3, D5, D6, D9)."""
 
+import asyncio
+
 import pytest
 
 from agent.wire.facts import VoidFact
@@ -11,6 +13,7 @@ from tests.support.runner import RunnerProcess
 from tests.support.scripted_hub import ScriptedHub, new_id
 from tests.support.waiting import eventually
 
+_MOMENTS = 12
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -149,3 +152,34 @@ async def test_a_kill_is_a_fact_before_its_signals_and_ends_the_tree(
     assert heard.kinds() == ["started", "stop", "exit", "final"]
     exit_ = heard.body("exit")
     assert (exit_.how, exit_.signal, exit_.signaled_by_stop) == (ExitKind.SIGNAL, 9, True)
+
+
+@pytest.mark.parametrize("answer", ["stop", "query", "cut"])
+async def test_whatever_comes_while_an_order_is_handed_over(
+    hub: ScriptedHub, runner: RunnerProcess, ready: Ready, answer: str
+) -> None:
+    """D1, D6: one verdict, whenever a cancel, a question or a cut link comes; the slot is free afterwards."""
+    build = await ready("print('ran')\ntime.sleep(0.05)")
+    for step in range(_MOMENTS):
+        # given an order that is on its way, and what comes a few milliseconds later
+        used = await credit(hub)
+        order = await hub.start(build, limits={"ladder": {"interrupt_after_s": 0.0}})
+        await asyncio.sleep(step * 0.004)
+        match answer:
+            case "stop":
+                await hub.stop(order)
+            case "query":
+                await hub.query(order.execution_id, order.task_id)
+            case _:
+                await hub.drop()
+
+        # then it has one verdict, and comes to its end
+        heard = hub.heard[order.execution_id]
+        await eventually(lambda heard=heard: {"void", "final"} & set(heard.kinds()), within=20)
+        kinds = heard.kinds()
+        assert (kinds == ["void"]) == ("started" not in kinds), kinds
+        assert kinds[0] in {"void", "started"}
+        await hub.forget(order)
+        await credit(hub, after=used.generation)
+    assert runner.process is not None
+    assert runner.process.poll() is None

@@ -3,6 +3,7 @@
 import json
 import sys
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +23,10 @@ Examples:
 
   botyard run invoices -p 'options:={"dry": true}' --priority 9
 
+  botyard run invoices --parameters secrets.json
+
+Other people on this machine can read a command line: secrets belong in a file, or on standard input (-).
+
 Exit codes with --follow: 0 succeeded, 1 failed, 3 partial, 4 canceled, 5 timed out, 6 lost or refused, 7 hub not
 reached, 130 detached by Ctrl-C (the task goes on).
 """
@@ -33,6 +38,9 @@ def run(
     parameter: Annotated[
         list[str] | None,
         typer.Option("-p", "--parameter", help="name=value, or name:=JSON for a value that is no text."),
+    ] = None,
+    parameters: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A JSON object of parameters; - reads standard input.")
     ] = None,
     follow: Annotated[
         bool, typer.Option("-f", "--follow", help="Show the output as it comes, wait for the end.")
@@ -48,7 +56,7 @@ def run(
         "/tasks",
         {
             "automation": label,
-            "parameters": _parameters(client, label, parameter or []),
+            "parameters": {**_from_file(parameters), **_parameters(client, label, parameter or [])},
             "priority": priority,
             "not_before": not_before.astimezone().isoformat() if not_before else None,
             "test": test,
@@ -67,6 +75,21 @@ def run(
         show.as_json(finished)
     show.note(outcome_line(finished))
     return int(exit_of(finished["outcome"]))
+
+
+def _from_file(source: str | None) -> dict[str, Any]:
+    """The parameters of a file or of standard input; nothing that they hold is repeated in an error."""
+    if source is None:
+        return {}
+    try:
+        found = json.loads(sys.stdin.read() if source == "-" else Path(source).read_text("utf-8"))
+    except OSError as error:
+        raise typer.BadParameter(f"{source} can't be read: {error.strerror}", param_hint="--parameters") from None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise typer.BadParameter(f"{source} holds no JSON object", param_hint="--parameters")
+    return found
 
 
 def _parameters(client: Client, label: str, given: list[str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from hub.api.task_views import HIDDEN
 from hub.cli.__main__ import run
 from tests.support.api_hub import RUNNER, ApiWorld
 from tests.support.rig import ROOT
@@ -255,6 +256,21 @@ async def test_an_automation_is_changed_by_name(world: ApiWorld, typed: Typed) -
     assert (9, {"os": "linux"}, "paused") == (shown["priority"], shown["needs"], shown["state"])
     answer = await typed("run", "invoices")
     assert (1, True) == (answer.code, "paused" in answer.err)
+
+
+async def test_secret_parameters_come_from_a_file(world: ApiWorld, typed: Typed, tmp_path: Path) -> None:
+    """S11: what stands on a command line is read by everybody on the machine; `-p` wins where both say something."""
+    file = tmp_path / "parameters.json"
+    file.write_text('{"month": "3", "pin": "hunter2"}')
+    answer = await typed("run", "strict", "--parameters", str(file), "-p", "month=4")
+    task = await world.get(f"/tasks/{answer.out.decode().strip()}")
+    assert {"month": "4", "pin": HIDDEN} == task["parameters"]
+    for text, why in (("[1]", "JSON object"), ("nope", "JSON object"), (None, "can't be read")):
+        file.write_text(text) if text is not None else file.unlink()
+        refused = await typed("run", "strict", "--parameters", str(file))
+        assert 2 == refused.code
+        assert why in refused.err
+    assert "hunter2" not in answer.err
 
 
 async def test_tasks_are_ended_and_run_again(world: ApiWorld, typed: Typed) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from hub.storage.direct import Direct
 from hub.storage.tables import automations, bots, label_sets
 from hub.storage.transaction import Transaction
 
@@ -52,8 +53,8 @@ _ALL = (
     )
     .where(automations.c.workspace_id == sa.bindparam("workspace"))
 )
-_BY_LABEL = _ALL.where(automations.c.label == sa.bindparam("named"))
-_BY_ID = _ALL.where(automations.c.id == sa.bindparam("named"))
+_BY_LABEL = Direct(_ALL.where(automations.c.label == sa.bindparam("named")))
+_BY_ID = Direct(_ALL.where(automations.c.id == sa.bindparam("named")))
 _PAGE = (
     _ALL.where(automations.c.label > sa.bindparam("after"))
     .order_by(automations.c.label)
@@ -128,6 +129,6 @@ def label_set(tx: Transaction, workspace_id: str, needs: Mapping[str, str]) -> s
     return str(found.scalar_one())
 
 
-def _one(tx: Transaction, statement: sa.Select[Any], values: dict[str, str]) -> AutomationRow | None:
-    row = tx.connection.execute(statement, values).mappings().one_or_none()
+def _one(tx: Transaction, statement: Direct, values: dict[str, str]) -> AutomationRow | None:
+    row = statement.one(tx, values)
     return None if row is None else AutomationRow(**row)

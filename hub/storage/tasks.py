@@ -145,7 +145,7 @@ _PLACEMENT = (
     .join(bots, (bots.c.workspace_id == tasks.c.workspace_id) & (bots.c.id == tasks.c.bot_id))
     .where(_HERE)
 )
-_NEXT_KIND = (
+_NEXT_KIND = Direct(
     sa.select(tasks.c.label_set_id, tasks.c.bot_id, label_sets.c.needs, bots.c.released_build_id.label("build_id"))
     .join_from(
         tasks,
@@ -162,7 +162,7 @@ _NEXT_KIND = (
     .order_by(tasks.c.label_set_id, tasks.c.bot_id)
     .limit(1)
 )
-_BEST_OF_KIND = (
+_BEST_OF_KIND = Direct(
     _ROW.where(
         tasks.c.workspace_id == sa.bindparam("workspace"),
         _QUEUED,
@@ -265,7 +265,7 @@ def waiting_kinds(tx: Transaction, workspace_id: str) -> list[WaitingKind]:
     kinds: list[WaitingKind] = []
     after = {"workspace": workspace_id, "after_set": "", "after_bot": ""}
     while True:
-        row = tx.connection.execute(_NEXT_KIND, after).mappings().one_or_none()
+        row = _NEXT_KIND.one(tx, after)
         if row is None:
             return kinds
         kinds.append(WaitingKind(**row))
@@ -275,7 +275,7 @@ def waiting_kinds(tx: Transaction, workspace_id: str) -> list[WaitingKind]:
 def best_of(tx: Transaction, workspace_id: str, kind: WaitingKind) -> TaskRow | None:
     """The queued task of that kind which comes first: highest priority, then oldest."""
     named = {"workspace": workspace_id, "label_set": kind.label_set_id, "bot": kind.bot_id}
-    row = tx.connection.execute(_BEST_OF_KIND, named).mappings().one_or_none()
+    row = _BEST_OF_KIND.one(tx, named)
     return None if row is None else TaskRow(**row)
 
 

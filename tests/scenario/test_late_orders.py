@@ -1,5 +1,6 @@
 """An order that is late starts once or not at all, while another machine is free (`core.md` §1, R3)."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -39,6 +40,8 @@ async def test_a_start_held_on_its_way_runs_once(tmp_path: Path, held_s: float) 
         await rig.add_runner("free")
         finished = await rig.finished(task_id, within=held_s + 90)
         assert finished["outcome"] == "succeeded"
+        async with asyncio.timeout(held_s + 30):
+            await proxy.released.wait()
         assert len(witness.read_text().splitlines()) == 1
         if held_s < 20:  # the age counts from the credit's stamp, up to a heartbeat (10 s) before the order was sent
             assert finished["runner"] == "behind-proxy"

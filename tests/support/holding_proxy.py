@@ -4,6 +4,7 @@ It understands just enough of HTTP and websocket to find the frames that the hub
 """
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 
 from agent.wire.enrolment import LINK_PATH
@@ -19,7 +20,10 @@ class HoldingProxy:
     port: int = 0
     held: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the first message is being held."""
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it went on, or was dropped because nobody is there any more."""
     server: asyncio.Server | None = None
+    serving: "set[asyncio.Task[object]]" = field(default_factory=set)
 
     async def start(self) -> None:
         """Begin to listen on a free port of loopback."""
@@ -27,12 +31,19 @@ class HoldingProxy:
         self.port = self.server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Stop listening; open connections end with their peers."""
+        """Stop listening; open connections are cut."""
         if self.server is not None:
             self.server.close()
+            for connection in self.serving:
+                connection.cancel()
+            await asyncio.gather(*self.serving, return_exceptions=True)
             await self.server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        current = asyncio.current_task()
+        assert current is not None
+        self.serving.add(current)
+        current.add_done_callback(self.serving.discard)
         hub_reader, hub_writer = await asyncio.open_connection("127.0.0.1", self.target)
         try:
             head = await reader.readuntil(b"\r\n\r\n")
@@ -54,7 +65,10 @@ class HoldingProxy:
             frame, payload = await _read_frame(reader)
             if f'"type":"{self.held_type}"'.encode() in payload and self.hold_s:
                 self.held.set()
-                await asyncio.sleep(self.hold_s)
+                try:
+                    await asyncio.sleep(self.hold_s)
+                finally:
+                    self.released.set()
             writer.write(frame)
             await writer.drain()
 
@@ -71,7 +85,9 @@ async def _read_frame(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
-    writer.write_eof()
+    """One direction until it ends; its end must not cut the other one short, where a message may be held."""
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.write_eof()

@@ -95,8 +95,11 @@ def lost_exit(
 
 
 def final_fact(record: ExitRecord | None, length: int, left_out: Sequence[str], at: datetime) -> FinalFact:
-    """The last fact. Without a finished exit file the end of the output is unknown (`core.md` §3)."""
-    if record is not None and record.final:
+    """The last fact. Without a finished exit file the end of the output is unknown (`core.md` §3).
+
+    `length` is how far the output can be read: what the shim wrote behind it is gone, and nobody may wait for it.
+    """
+    if record is not None and record.final and length >= record.output_bytes:
         return FinalFact(
             at=at,
             output_bytes=record.output_bytes,
@@ -106,7 +109,8 @@ def final_fact(record: ExitRecord | None, length: int, left_out: Sequence[str], 
             left_out=tuple(left_out),
         )
     gaps = tuple(wire_gap(gap) for gap in record.gaps) if record else ()
-    tail = Gap(start=length, bytes=None, reason=GapReason.TAIL_UNKNOWN)
+    missing = record.output_bytes - length if record is not None and record.final else None
+    tail = Gap(start=length, bytes=missing, reason=GapReason.TAIL_UNKNOWN)
     return FinalFact(
         at=at,
         output_bytes=length,

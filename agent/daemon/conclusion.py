@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from agent.execution_events import Concluded, Exited
 from agent.inventory import final_fact, lost_exit
+from agent.output import Follower
 from agent.process import command_of, kill_leftovers
 from agent.process_cgroup import kill_cgroup, remove_cgroup
 from agent.shim.exit_file import ExitFileError, ExitRecord, read_exit
@@ -36,7 +37,7 @@ async def find_exit(keeper: "Keeper") -> None:
 async def conclude(keeper: "Keeper") -> None:
     """Bring the artifacts to the hub, however long that takes, then make the final fact."""
     left_out = await keeper.house.collector.collect(keeper)
-    record, length = await asyncio.to_thread(lambda: (exit_record(keeper), keeper.output.length()))
+    record, length = await asyncio.to_thread(_end_of_output, keeper)
     if keeper.order.cgroup:
         await asyncio.to_thread(remove_cgroup, Path(keeper.order.cgroup))
     keeper.post(Concluded(final=final_fact(record, length, left_out, keeper.house.clock.now())))
@@ -48,6 +49,22 @@ def _end_leftovers(keeper: "Keeper") -> list[tuple[int, str]]:
     verdict = read_verdict(keeper)
     left = kill_leftovers(keeper.execution_id, verdict.boot_ns if verdict else 0)
     return [(pid, command_of(pid)) for pid in left]
+
+
+def _end_of_output(keeper: "Keeper") -> tuple[ExitRecord | None, int]:
+    """What the shim says of the end, and how far its segments can be read. Blocks."""
+    record, length = exit_record(keeper), keeper.output.length()
+    if record is None or length >= record.output_bytes:
+        return record, length
+    # Damage in the last segment: what lies behind it may be read all the same.
+    follower = Follower(keeper.folder / "output")
+    try:
+        is_more = follower.read(length, 1, is_writer_alive=False).next_offset > length
+    except OSError:
+        is_more = False
+    finally:
+        follower.close()
+    return record, record.output_bytes if is_more else length
 
 
 def read_verdict(keeper: "Keeper") -> Verdict | None:

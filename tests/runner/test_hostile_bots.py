@@ -36,6 +36,8 @@ async def ended(hub: ScriptedHub, ready: Ready, body: str) -> tuple[Start, Heard
     order = await hub.start(await ready(body))
     heard = hub.heard[order.execution_id]
     await eventually(lambda: "final" in heard.kinds(), within=20, saying=f"never final: {heard.kinds()}")
+    # Nobody waits for bytes that cannot come (§3).
+    await eventually(lambda: len(heard.output) >= heard.body("final").output_bytes, within=10)
     await hub.forget(order)
     return order, heard
 

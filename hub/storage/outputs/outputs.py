@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from agent.ports.files import Disk
-from agent.wire.codec import OutputFrame
+from agent.wire.codec import OutputFrame, Stream
 from agent.wire.facts import Gap
 from hub.storage.outputs import view
 from hub.storage.outputs.live import JoinedSource, LiveOutput, MemorySource
@@ -23,6 +23,8 @@ _LOG = logging.getLogger(__name__)
 _UNSAFE_MAX_BYTES = 64 * 1024 * 1024
 _LIVE_BYTES = 256 * 1024
 _REMEMBERED = 2000
+_FILL_BYTES = 64 * 1024
+_FILLED_MAX_BYTES = 64 * 1024 * 1024
 
 T = TypeVar("T")
 
@@ -108,9 +110,16 @@ class Outputs:
         return Receipt(have=self._have(live))
 
     def gap(self, workspace_id: str, execution_id: str, gap: Gap) -> None:
-        """Store a gap with the output; the same gap twice is one."""
+        """Store a gap with the output; the same gap twice is one.
+
+        Where it names the offset at which the runner goes on, NULs stand for what is gone: offsets stay the runner's,
+        and what lies behind the gap can follow (`core.md` §3). A hole too large for that stays one.
+        """
         live = self._open(workspace_id, execution_id)
-        if live.closed or not live.add_gap(gap):
+        if live.closed:
+            return
+        self._fill(live, gap)
+        if not live.add_gap(gap):
             return
         data = gap.model_dump_json().encode()
         self._writer.put(self._record(live, RecordKind.GAP, live.length, 0, 0, data))
@@ -195,6 +204,15 @@ class Outputs:
             await changed.wait()
 
     # --- inside ---
+
+    def _fill(self, live: LiveOutput, gap: Gap) -> None:
+        missing = (gap.resumed_at or 0) - live.length
+        if gap.start > live.length or missing > _FILLED_MAX_BYTES:
+            return
+        while missing > 0:
+            data = bytes(min(missing, _FILL_BYTES))
+            self._take(live, Piece(start=live.length, time_ms=0, stream=int(Stream.STDOUT), data=data))
+            missing -= len(data)
 
     def _take(self, live: LiveOutput, piece: Piece) -> None:
         live.add(piece)

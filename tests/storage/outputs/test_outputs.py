@@ -154,6 +154,23 @@ async def test_a_follower_sees_every_byte_once_and_then_the_end(outputs: Outputs
     assert (b"".join(seen), ends) == (b"early late", [10])
 
 
+async def test_what_lies_behind_a_gap_follows_on_it(outputs: Outputs) -> None:
+    """core.md §3: gap {from, to}: what is gone costs its own bytes only; offsets stay the runner's."""
+    # given a range in the middle that the runner cannot send any more
+    outputs.receive(WORKSPACE, frame(0, b"one\n"))
+    outputs.gap(WORKSPACE, BOT, Gap(start=4, bytes=100_000, reason=GapReason.DAMAGED, resumed_at=100_004))
+
+    # when it goes on behind it, and says the gap once more
+    receipt = outputs.receive(WORKSPACE, frame(100_004, b"two\n"))
+    outputs.gap(WORKSPACE, BOT, Gap(start=4, bytes=100_000, reason=GapReason.DAMAGED, resumed_at=100_004))
+
+    # then
+    assert (receipt.have, receipt.hole) == (100_008, False)
+    assert b"two\n" == await outputs.read_bytes(WORKSPACE, BOT, 100_004, 100)
+    finished = await outputs.finish(WORKSPACE, BOT)
+    assert (finished.bytes, len(finished.gaps)) == (100_008, 1)
+
+
 async def test_a_gap_is_kept_once(outputs: Outputs, tmp_path: Path) -> None:
     """G5: a dropped byte is counted in a gap record; told twice it is still one gap."""
     gap = Gap(start=3, bytes=10, reason=GapReason.DISK)

@@ -183,3 +183,36 @@ async def test_odd_output(hub: ScriptedHub, ready: Ready, body: str, code: int) 
     assert final.output_sha256 == heard.sha256()
     assert not final.gaps
     await hub.forget(order)
+
+
+async def test_garbage_for_the_gateway_and_a_thousand_reports(hub: ScriptedHub, ready: Ready) -> None:
+    """§6, G8: what is no request is refused; reports end at their number with 429, and the last one counts."""
+    body = """
+import collections, http.client, socket
+from urllib.parse import urlsplit
+place, token = urlsplit(os.environ['BOTYARD_API_URL']), os.environ['BOTYARD_API_TOKEN']
+short = b'POST /x HTTP/1.1\\r\\nContent-Length: 99\\r\\n\\r\\nshort'
+for junk in (b'\\x00' * 9000, b'GET / HTTP/9.9\\r\\n\\r\\n', short, b''):
+    with socket.create_connection((place.hostname, place.port)) as raw:
+        raw.sendall(junk)
+seen = collections.Counter()
+link = http.client.HTTPConnection(place.hostname, place.port, timeout=30)
+head = {'Authorization': 'Bearer ' + token, 'Content-Type': 'application/json'}
+good = ['{"status": "partial", "message": "%d"}' % n for n in range(1010)]
+for text in ['[' * 300000, '{"status": 7}', 'no', ''] + good:
+    link.request('POST', place.path + '/result', text, head)
+    answer = link.getresponse()
+    answer.read()
+    seen[answer.status] += 1
+print(json.dumps(seen))
+"""
+    order = await hub.start(await ready(body))
+    heard = hub.heard[order.execution_id]
+    await eventually(lambda: "final" in heard.kinds(), within=60)
+    await eventually(lambda: len(heard.output) == heard.body("final").output_bytes, within=10)
+    seen = json.loads(heard.output)
+    assert heard.body("exit").code == 0
+    assert seen["429"] == 10
+    assert heard.kinds().count("report") == 1000
+    assert "500" not in seen, seen
+    await hub.forget(order)

@@ -9,7 +9,7 @@ import typer
 from hub.cli import show
 from hub.cli.client import Client
 from hub.cli.failing import Exit, Failure
-from hub.cli.profile import Profile, checked_url, save_profile
+from hub.cli.profile import Profile, checked_url, is_in_the_clear, save_profile
 
 app = typer.Typer(add_completion=False)
 
@@ -31,6 +31,8 @@ def login(
 ) -> None:
     """Remember a hub and a key, for this user alone. The key is asked for, never an argument."""
     profile = Profile(url=checked_url(url), token=_token(token_file))
+    if is_in_the_clear(profile.url):
+        show.note(f"warning: {profile.url} is plain http, so everybody on the way can read the key. Use https.")
     me = Client(profile).get("/me")
     where = save_profile(profile)
     typer.echo(f"{me['name']} ({me['role']}) in workspace {me['workspace']} at {profile.url}")

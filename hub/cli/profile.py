@@ -11,6 +11,8 @@ import platformdirs
 from agent.ports.files import SystemDisk
 from hub.cli.failing import Exit, Failure
 
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})  # as hub.config has it, which takes long to import
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
@@ -52,6 +54,12 @@ def checked_url(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.username:
         raise Failure(f"{url!r} is no address of a hub; say something like https://hub.example:8040.", Exit.USAGE)
     return parts.geturl().rstrip("/")
+
+
+def is_in_the_clear(url: str) -> bool:
+    """Whether a key sent to this address can be read on its way: plain http to another machine (S6)."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname not in _LOOPBACK
 
 
 def _stored() -> dict[str, str]:

@@ -174,12 +174,17 @@ async def test_whatever_comes_while_an_order_is_handed_over(
                 await hub.drop()
 
         # then it has one verdict, and comes to its end
-        heard = hub.heard[order.execution_id]
-        await eventually(lambda heard=heard: {"void", "final"} & set(heard.kinds()), within=20)
-        kinds = heard.kinds()
+        kinds = await kinds_at_the_end(hub, order.execution_id)
         assert (kinds == ["void"]) == ("started" not in kinds), kinds
         assert kinds[0] in {"void", "started"}
         await hub.forget(order)
         await credit(hub, after=used.generation)
     assert runner.process is not None
     assert runner.process.poll() is None
+
+
+async def kinds_at_the_end(hub: ScriptedHub, execution_id: str) -> list[str]:
+    """The facts of an execution, once it has come to its end."""
+    heard = hub.heard[execution_id]
+    await eventually(lambda: {"void", "final"} & set(heard.kinds()), within=20)
+    return heard.kinds()

@@ -1,5 +1,6 @@
 """`botyard runner`: bring runners in, look at them, drain and revoke them."""
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from hub.cli import show
 from hub.cli.client import segment
 from hub.cli.connected import connected
+from hub.cli.failing import Exit, Failure
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Bring runners in, watch, drain, revoke them.")
 
@@ -86,6 +88,8 @@ def revoke(
     json_: show.Json = False,
 ) -> None:
     """Cut a runner off for ever; what it ran is lost."""
+    if not yes and not sys.stdin.isatty():
+        raise Failure("Nobody is there to confirm: say --yes to cut it off for ever.", code=Exit.USAGE)
     if not yes:
         typer.confirm(f"Cut {name} off for ever? What it runs is lost.", abort=True)
     _changed(connected().post(f"/runners/{segment(name)}/revoke"), json_)

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import json
+import re
 from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -45,6 +46,7 @@ class Description:
 
         loader = jinja2.PackageLoader("hub.api", "pages")
         environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+        environment.filters["prose"] = _prose
         shown = {"api": self.described, "operations": _operations(self.described), "name_of": _name_of}
         return environment.get_template("docs.html").render(shown).encode()
 
@@ -59,9 +61,16 @@ def pages(routes: Sequence[Route]) -> list[web.RouteDef]:
     description = Description(routes)
     return [
         web.get(f"{PREFIX}/openapi.json", partial(_answer, description, "openapi", "application/json")),
+        web.get("/", _to_page),
         web.get("/api/docs", partial(_answer, description, "page", "text/html")),
         web.get("/api/docs.css", partial(_answer, description, "style", "text/css")),
     ]
+
+
+async def _to_page(request: web.Request) -> web.Response:
+    """The address that `up` prints, opened in a browser, shows something."""
+    del request
+    raise web.HTTPFound("/api/docs")
 
 
 def own_version() -> str:
@@ -76,6 +85,13 @@ async def _answer(description: Description, part: str, content_type: str, reques
     del request
     body = await asyncio.to_thread(getattr, description, part)
     return web.Response(body=body, content_type=content_type, charset="utf-8", headers=_PAGE_HEADERS)
+
+
+def _prose(text: str) -> Any:
+    """A text whose `words` are code, as HTML."""
+    import markupsafe
+
+    return markupsafe.Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(markupsafe.escape(text))))  # noqa: S704
 
 
 def _operations(described: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:

@@ -1,5 +1,6 @@
 """Tasks: asked for, listed, shown, ended, restarted."""
 
+import re
 from datetime import datetime
 from typing import Annotated
 
@@ -19,6 +20,8 @@ from hub.services.tasks import NewTask as Wanted
 from hub.services.tasks import TaskFilter
 from hub.storage import execution_pages
 from hub.storage.transaction import Transaction
+
+_NUMBER = re.compile(r"(?P<number>[0-9]{1,18})(?:\.(?P<round>[0-9]{1,9}))?")
 
 
 class NewTask(Strict):
@@ -57,10 +60,14 @@ class Executions(View):
 
 
 def find(tx: Transaction, workspace_id: str, named: str) -> TaskView:
-    """The task of that id, or the newest round of that number. Raises NotFound."""
-    if named.isascii() and named.isdecimal() and len(named) < 19:
-        return tasks.by_number(tx, workspace_id, int(named))
-    return tasks.show(tx, workspace_id, named)
+    """The task of that id, the newest round of that number, or the round of a `number.round`. Raises NotFound."""
+    match _NUMBER.fullmatch(named):
+        case None:
+            return tasks.show(tx, workspace_id, named)
+        case found if found["round"] is None:
+            return tasks.by_number(tx, workspace_id, int(found["number"]))
+        case found:
+            return tasks.by_round(tx, workspace_id, int(found["number"]), int(found["round"]))
 
 
 @route("GET", "/tasks", Spec(role=Role.VIEWER, summary="List tasks", about="Newest first."))

@@ -44,9 +44,10 @@ class Deploy(Query):
         try:
             options = parse(said, where="query")
         except OptionError as error:
-            fault = Fault(field="query", message=str(error), remedy="")
+            field, _, text = str(error).removeprefix("query: ").partition(" ")
+            fault = Fault(field=field, message=text, remedy="")
             raise Refused(422, "option", "This can't be said of a package.", [fault]) from None
-        return Wish(bot=self.bot, version=self.version, options=options)
+        return Wish(bot=self.bot, version=self.version, is_label=self.automation, options=options)
 
 
 @contextlib.asynccontextmanager

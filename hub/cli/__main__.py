@@ -98,6 +98,11 @@ def run(arguments: list[str]) -> int:
         # The reader of a pipe has seen enough; Python must not complain at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.SUCCEEDED
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        why = "a file is where a folder has to be" if isinstance(error, FileExistsError) else error.strerror or error
+        sys.stderr.write(f"botyard: {where}{why}\n")
+        return int(Exit.FAILED)
     return code if isinstance(code, int) else int(Exit.SUCCEEDED)
 
 
@@ -108,7 +113,9 @@ def _say_usage(wrong: typer.TyperException) -> int:
     if type(wrong).__name__ == "NoArgsIsHelpError":
         sys.stderr.write((wrong.format_message() or f"{path} --help shows what there is.").rstrip() + "\n")
     else:
-        sys.stderr.write(f"botyard: {wrong.format_message()} See {path} --help.\n")
+        said = wrong.format_message()
+        stop = "" if said.endswith((".", "?")) else "."
+        sys.stderr.write(f"botyard: {said}{stop} See {path} --help.\n")
     return int(Exit.USAGE)
 
 

@@ -34,16 +34,14 @@ def show_(name: Name, json_: show.Json = False) -> None:
         show.as_json({**bot, "builds": builds})
         return
     show.table(
-        ("version", "state", "kind", "files", "size", "deployed", "by", "digest", "problem"),
+        ("version", "state", "kind", "size", "deployed", "digest", "problem"),
         (
             (
-                one["version"] + (" (released)" if one["is_released"] else ""),
-                one["state"],
+                one["version"],
+                "released" if one["is_released"] else one["state"],
                 one["kind"],
-                one["file_count"],
                 show.size(one["size_bytes"]),
                 show.when(one["created_at"]),
-                one["created_by"],
                 one["digest"][:12],
                 one["problem"],
             )

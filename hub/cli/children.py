@@ -38,6 +38,11 @@ class Child:
             )
 
     @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.returncode is None
+
+    @property
     def exit_code(self) -> int | None:
         """How it ended; None while it runs, or before it started."""
         return self._process.returncode if self._process else None

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from agent.ports.files import SystemDisk
 from hub.cli import show
 from hub.cli.children import stop_on_signals
 from hub.cli.client import Client
@@ -42,8 +43,11 @@ def demo(
     exit_: Annotated[bool, typer.Option("--exit", help="End after the task, with its exit code.")] = False,
 ) -> int:
     """Start a hub and a runner, deploy the sample bots, run one and follow it. Ctrl-C ends everything."""
-    folder = data or Path(tempfile.mkdtemp(prefix="botyard-demo-"))
-    return asyncio.run(_demo(Place(data=folder.resolve(), port=port, slots=slots), leave=exit_))
+    folder = (data or Path(tempfile.mkdtemp(prefix="botyard-demo-"))).resolve()
+    code = asyncio.run(_demo(Place(data=folder, port=port, slots=slots), leave=exit_))
+    if exit_ and data is None and code == Exit.SUCCEEDED:
+        SystemDisk().remove_tree(folder)
+    return code
 
 
 async def _demo(place: Place, *, leave: bool) -> int:
@@ -52,9 +56,10 @@ async def _demo(place: Place, *, leave: bool) -> int:
     async with running_pair(place, show.note) as pair:
         story = Story(client=pair.client)
         code = await _told(story, pair, stop)
-        _say(f"API: {place.url}/api/docs   key: {place.data / 'hub' / 'admin-token'}")
         if leave or stop.is_set():
+            _say(f"API: {place.url}/api/docs while it runs (botyard up, or the demo without --exit)")
             return code
+        _say(f"API: {place.url}/api/docs   key: {place.data / 'hub' / 'admin-token'}")
         show.note(f"everything lies in {place.data}. Ctrl-C ends it")
         await until_stopped(pair, stop)
         return code

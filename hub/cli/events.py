@@ -3,6 +3,7 @@
 import json
 import sys
 import threading
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -28,25 +29,34 @@ def events(
         for event in client.get("/events", {"after": after, "limit": limit})["items"]:
             _print(event, json_)
         return
-    seen = after
+    following = _Following(client, after, json_)
     try:
         while True:
-            seen = _follow(client, seen, json_)
+            following.once()
             threading.Event().wait(1.0)
     except KeyboardInterrupt:
-        raise Failure(f"detached. Go on: botyard events --follow --after {seen}", Exit.DETACHED) from None
+        back = f"botyard events --follow --after {following.seen}"
+        raise Failure(f"detached. Go on: {back}", Exit.DETACHED) from None
 
 
-def _follow(client: Client, after: int, json_: bool) -> int:
-    """Print one connection's events; the position of the last."""
-    try:
-        for event in client.events("/events", {"after": after, "follow": True}, ""):
-            told = json.loads(event.data)
-            _print(told, json_)
-            after = told["pos"]
-    except LOST as error:
-        show.note(f"(the hub is not reached ({error}); trying again)")
-    return after
+@dataclass(slots=True)
+class _Following:
+    """The feed, followed from one connection to the next."""
+
+    client: Client
+    seen: int
+    """Position of the last event that was printed."""
+    json: bool
+
+    def once(self) -> None:
+        """Print one connection's events."""
+        try:
+            for event in self.client.events("/events", {"after": self.seen, "follow": True}, ""):
+                told = json.loads(event.data)
+                _print(told, self.json)
+                self.seen = told["pos"]
+        except LOST as error:
+            show.note(f"(the hub is not reached ({error}); trying again)")
 
 
 def _print(event: dict[str, Any], json_: bool) -> None:

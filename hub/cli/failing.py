@@ -59,6 +59,8 @@ class Refusal(Failure):
         self.status = status
         self.problem_code = str(problem.get("code", status))
         detail = str(problem.get("detail") or f"the hub answered {status}")
+        if status == 401:
+            detail = "the hub does not take this key. Say botyard login URL, or set BOTYARD_TOKEN (botyard key create)."
         errors = problem.get("errors")
         faults = tuple(_fault(one) for one in errors if isinstance(one, dict)) if isinstance(errors, list) else ()
         usage = status in {400, 415, 422}

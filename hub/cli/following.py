@@ -130,7 +130,7 @@ def outcome_line(task: dict[str, Any]) -> str:
     if task.get("exit_code"):
         words.append(f"exit code {task['exit_code']}")
     if task.get("message"):
-        words.append(f"- {task['message']}")
+        words.append(f"- {show.one_line(task['message'])}")
     totals = task.get("totals")
     if totals:
         words.append(f"[{totals['total']} items: {totals['processed']} processed, {totals['failed']} failed]")

@@ -58,6 +58,7 @@ def _serve(said: dict[str, Any]) -> int:
 
     from hub.app import run
     from hub.config import Settings
+    from hub.storage.address import Address
 
     if "data" not in said and not os.environ.get("BOTYARD_HUB_DATA"):
         said["data"] = platformdirs.user_data_path("botyard-hub", appauthor=False)
@@ -66,4 +67,8 @@ def _serve(said: dict[str, Any]) -> int:
     except ValidationError as error:
         faults = tuple(f"{'.'.join(map(str, one['loc'])) or 'options'}: {one['msg']}" for one in error.errors())
         raise Failure("the hub can't be started so:", Exit.USAGE, faults) from None
+    try:
+        Address.parse(settings.database_url)
+    except ValueError as error:
+        raise Failure(f"--database is {error}", Exit.USAGE) from None
     return run(settings)

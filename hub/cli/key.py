@@ -19,13 +19,12 @@ def list_(json_: show.Json = False) -> None:
         show.as_json({"items": found})
         return
     show.table(
-        ("key", "name", "role", "made", "used", "ends"),
+        ("key", "name", "role", "used", "ends"),
         (
             (
                 one["id"],
                 one["name"],
                 one["role"],
-                show.when(one["created_at"]),
                 show.when(one["last_used_at"]) or "never",
                 "revoked" if one["revoked_at"] else show.when(one["expires_at"]) or "never",
             )

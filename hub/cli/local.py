@@ -65,6 +65,7 @@ class Pair:
 @contextlib.asynccontextmanager
 async def running_pair(place: Place, tell: Callable[[str], None]) -> AsyncIterator[Pair]:
     """The pair, until the block ends; then its bots are ended too. Raises Failure when one of them does not start."""
+    await _free_port(place)
     SystemDisk().make_folder(place.data)
     serve = ("hub", "serve", "--data", str(place.data / "hub"), "--port", str(place.port))
     hub = Child("hub", hub_command(*serve), place.data / "hub.log")
@@ -81,6 +82,19 @@ async def running_pair(place: Place, tell: Callable[[str], None]) -> AsyncIterat
         yield Pair(hub=hub, runner=runner, client=client)
     finally:
         await _end(place, hub, runner)
+
+
+async def _free_port(place: Place) -> None:
+    """Raises Failure when somebody listens there: what answers to our key could be another `up` on the same folder."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", place.port)
+    except OSError:
+        return
+    writer.close()
+    raise Failure(
+        f"something listens on port {place.port} already: `botyard up` or a hub that runs, or another program. "
+        "End it, or give this one --port and --data of its own."
+    )
 
 
 async def _ready_client(place: Place, hub: Child) -> Client:
@@ -147,7 +161,8 @@ async def _asked(look: Callable[[], T | None]) -> T | None:
 
 async def _end(place: Place, hub: Child, runner: Child) -> None:
     """End the bots, the runner, the hub, in this order, so that the hub hears how the bots ended."""
-    if runner.exit_code is None and (place.home / "identity.json").exists():
+    # Only a runner of our own: a second `up` that failed on this folder must not end the bots of the first.
+    if runner.is_running and (place.home / "identity.json").exists():
         with contextlib.suppress(TimeoutError):
             await run_to_end(agent_command("stop", "--now", "--home", str(place.home)), STOP_WITHIN_S)
     await runner.end()

@@ -30,7 +30,7 @@ def list_(json_: show.Json = False) -> None:
                 one["state"] + (" (draining)" if one["draining"] else ""),
                 f"{one['running']}/{one['slots']}",
                 show.labels(one["labels"]),
-                show.when(one["last_seen_at"] or one["connected_at"]),
+                "now" if one["connected"] else show.when(one["last_seen_at"] or one["connected_at"]) or "never",
                 one["agent_version"],
             )
             for one in found

@@ -1,6 +1,8 @@
 """What commands print: tables that fit the terminal, JSON for scripts, times that people read."""
 
 import json
+import os
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,6 +13,8 @@ import typer
 from agent.ports.clock import SystemClock
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+LEAST_WIDTH = 12
+"""A column of a table is not cut below this."""
 
 
 def as_json(value: Any) -> None:
@@ -19,20 +23,47 @@ def as_json(value: Any) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows in columns that fit the terminal; nothing but a line when there are none."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """Print rows in columns, one line a row; nothing but a line when there are none.
 
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        shown.add_column(name, overflow="fold")
-    for row in rows:
-        shown.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    if shown.row_count == 0:
+    In a terminal the widest cells are cut, never the first column, which people copy; a pipe gets everything.
+    """
+    lines = [["" if cell is None else one_line(str(cell)) for cell in row] for row in rows]
+    if not lines:
         sys.stdout.write("none\n")
         return
-    Console(highlight=False).print(shown)
+    widths = _widths([columns, *lines])
+    for line in (columns, *lines):
+        cells = (_cut(text, width) for text, width in zip(line, widths, strict=True))
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
+    """How wide each column is: as its widest text, less where the terminal ends."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, texts)) for texts in zip(*lines, strict=True)]
+    whole = sum(widths) + 2 * (len(widths) - 1)
+    known = sys.stdout.isatty() or "COLUMNS" in os.environ
+    over = whole - shutil.get_terminal_size().columns if known else 0
+    while over > 0 and max(widths[1:], default=0) > LEAST_WIDTH:
+        widest = widths.index(max(widths[1:]), 1)
+        less = min(over, widths[widest] - LEAST_WIDTH)
+        widths[widest] -= less
+        over -= less
+    return widths
+
+
+def _cut(text: str, width: int) -> str:
+    """The text in exactly that many columns of the terminal."""
+    from rich.cells import cell_len, set_cell_size
+
+    return set_cell_size(text, width - 1) + "…" if cell_len(text) > width else set_cell_size(text, width)
+
+
+def one_line(text: str) -> str:
+    """A text as it fits a line: its first line, and a sign where there is more."""
+    first, *more = text.strip().splitlines() or [""]
+    return f"{first} …" if more else first
 
 
 def members(value: Mapping[str, object]) -> None:

@@ -58,12 +58,17 @@ def show_(task: Task, json_: show.Json = False) -> None:
 @app.command(epilog="Example: botyard task why 1042")
 def why(task: Task, json_: show.Json = False) -> None:
     """Say why a task does not run, and what to do about it."""
-    found = connected().get(f"/tasks/{segment(task)}/why")
+    client = connected()
+    found = client.get(f"/tasks/{segment(task)}/why")
     if json_:
         show.as_json(found)
         return
-    for reason in found["reasons"] or [{"message": "nothing holds it"}]:
+    for reason in found["reasons"]:
         typer.echo(reason["message"])
+    if not found["reasons"]:
+        now = client.get(f"/tasks/{segment(task)}")
+        end = f"it has ended: {outcome_line(now)}" if now["outcome"] else f"it is {_state(now)}"
+        typer.echo(f"nothing holds task {_name(now)}; {end}")
 
 
 @app.command(epilog="Example: botyard task cancel 1042")
@@ -109,7 +114,6 @@ def _ended(found: dict[str, Any], json_: bool) -> None:
 
 
 def _print(task: dict[str, Any]) -> None:
-    output = task["output"]
     show.members(
         {
             "task": f"{_name(task)}  {task['id']}",
@@ -121,7 +125,8 @@ def _print(task: dict[str, Any]) -> None:
             "amended": task["amendment"] and f"{task['amendment']['status']} by {task['amendment']['by']}",
             "runner": task["runner"],
             "parameters": " ".join(f"{name}={value}" for name, value in task["parameters"].items()),
-            "output": f"{output['lines']} lines, {show.size(output['bytes'])}, {output['state']}",
+            "output": _output(task),
+            "message": _rest(task["message"]),
             "asked": f"{show.when(task['created_at'])} by {task['created_by']}",
             "not before": show.when(task["not_before"]),
             "started": show.when(task["started_at"]),
@@ -129,6 +134,20 @@ def _print(task: dict[str, Any]) -> None:
             "next round": task["next_task"],
         }
     )
+
+
+def _output(task: dict[str, Any]) -> str:
+    """How much it printed, which is counted when it has ended."""
+    if not task["outcome"] and task["started_at"]:
+        return f"botyard logs -f {_name(task)}"
+    output = task["output"]
+    return f"{output['lines']} lines, {show.size(output['bytes'])}, {output['state']}"
+
+
+def _rest(message: str | None) -> str | None:
+    """A message of several lines, whole; one line stands in how the task ended."""
+    text = (message or "").strip()
+    return "\n" + "\n".join(f"  {line}" for line in text.splitlines()) if "\n" in text else None
 
 
 def _name(task: dict[str, Any]) -> str:

@@ -74,7 +74,7 @@ class Automation:
 
 def faults_of(new: Definition) -> list[Fault]:
     """What is wrong with a definition, all at once; empty when it can stand."""
-    faults = [*_of_label(new.label), *definition_faults(new.parameters), *label_faults("needs", new.needs)]
+    faults = [*label_name_faults(new.label), *definition_faults(new.parameters), *label_faults("needs", new.needs)]
     bounds = (
         ("priority", new.priority, 0, 10),
         ("lost_after_s", new.lost_after_s, 120, 30 * 86400),
@@ -105,7 +105,8 @@ def label_faults(where: str, labels: Mapping[str, str]) -> list[Fault]:
     return faults
 
 
-def _of_label(label: str) -> list[Fault]:
+def label_name_faults(label: str) -> list[Fault]:
+    """What is wrong with the label of an automation."""
     if label in RESERVED_LABELS:
         return [
             Fault(field="label", message=f"{label!r} is a fixed word of BotCity's paths", remedy="add a word to it")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from agent.ports.clock import Clock
 from hub.domain.access import Caller
+from hub.domain.automation import label_name_faults
 from hub.domain.package_names import check_bot_name, check_version, default_bot, default_version
 from hub.domain.package_options import PackageOptions
 from hub.domain.packages import PackageError, Recognised, recognise
@@ -48,6 +49,8 @@ class Wish:
 
     bot: str | None = None
     version: str | None = None
+    is_label: bool = False
+    """The bot's name becomes the label of an automation too: refused, before anything is kept, when it can't be one."""
     options: PackageOptions = field(default_factory=PackageOptions)
 
 
@@ -164,9 +167,13 @@ def _new_build(unpacked: Unpacked, upload: Upload, wish: Wish, today: date) -> N
     try:
         recognised = recognise(unpacked.package, wish.options)
         bot = check_bot_name(wish.bot or default_bot(upload.name))
+        faults = label_name_faults(bot) if wish.is_label else []
         version = check_version(wish.version or default_version(unpacked.package, unpacked.digest, today))
     except PackageError as error:
         raise Invalid(error.code, str(error), {"looked_for": list(error.looked_for)}) from None
+    if faults:
+        text = f"bot {bot!r} can't name its automation too ({faults[0].remedy}); name it with --bot"
+        raise Invalid("label", text, {"errors": [one.as_json() for one in faults]})
     manifest = unpacked.manifest
     return NewBuild(
         bot=bot,

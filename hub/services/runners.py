@@ -10,8 +10,9 @@ from agent.wire.enrolment import EnrolmentRequest
 from agent.wire.messages import Drain, Hello
 from agent.wire.words import ExecutionState
 from hub.domain.access import secret_hash
+from hub.domain.automation import label_faults
 from hub.domain.execution import ExecutionEvent
-from hub.errors import Conflict, Forbidden, NotFound
+from hub.errors import Conflict, Forbidden, Invalid, NotFound
 from hub.services import settlement
 from hub.services.effects import CloseSession, DrainRunner, RefreshDesired, SendToRunner, WakeDispatch
 from hub.services.facts import SessionKey
@@ -79,15 +80,18 @@ class Opened:
 
 
 def enrol(tx: Transaction, secret: str, request: EnrolmentRequest) -> Done[EnrolledView]:
-    """Use up an enrolment token and add the runner. Raises Forbidden for the token, Conflict for a name in use.
+    """Use up an enrolment token, add the runner. Raises Forbidden (the token), Invalid (labels), Conflict (the name).
 
-    The token's labels win over the machine's own, its name over the asked one. A conflict uses nothing up.
+    The token's labels win over the machine's own, its name over the asked one. What is refused uses nothing up.
     """
     runner_id = tx.new_id("rnr")
     token = rows.use_token(tx, secret_hash(secret), runner_id)
     if token is None:
         raise Forbidden("bad_enrolment_token", "This enrolment token is unknown, used up or too old. Make a new one.")
     name = token.name or request.name
+    faults = label_faults("labels", request.labels)
+    if faults:
+        raise Invalid("labels", f"{faults[0].field}: {faults[0].message} ({faults[0].remedy}).")
     values = {
         "name": name,
         "public_key": request.key,

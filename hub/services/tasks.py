@@ -24,8 +24,8 @@ from hub.storage.task_pages import TaskFilter
 from hub.storage.tasks import TaskRow
 from hub.storage.transaction import Done, Effect, NewEvent, Transaction
 
-__all__ = ["NewTask", "TaskFilter", "by_number", "cancel", "create", "finish_by_person", "interrupt", "kill", "page"]
-__all__ += ["queue_due", "restart", "show", "snapshot"]
+__all__ = ["NewTask", "TaskFilter", "by_number", "by_round", "cancel", "create", "finish_by_person", "interrupt"]
+__all__ += ["kill", "page", "queue_due", "restart", "show", "snapshot"]
 
 _NUMBERS = "task"
 _UNSTARTED = frozenset({TaskState.WAITING, TaskState.QUEUED})
@@ -198,6 +198,14 @@ def by_number(tx: Transaction, workspace_id: str, number: int) -> TaskView:
     view = task_pages.by_number(tx, workspace_id, number)
     if view is None:
         raise _no_task(str(number))
+    return view
+
+
+def by_round(tx: Transaction, workspace_id: str, number: int, nth: int) -> TaskView:
+    """One round of that number. Raises NotFound."""
+    view = task_pages.by_round(tx, workspace_id, number, nth)
+    if view is None:
+        raise _no_task(f"{number}.{nth}")
     return view
 
 

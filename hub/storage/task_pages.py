@@ -96,6 +96,7 @@ _VIEW = (
 )
 _SHOW = Direct(_VIEW.where(tasks.c.id == sa.bindparam("task")))
 _OF_NUMBER = _VIEW.where(tasks.c.number == sa.bindparam("named")).order_by(tasks.c.round.desc()).limit(1)
+_OF_ROUND = _VIEW.where(tasks.c.number == sa.bindparam("named"), tasks.c.round == sa.bindparam("nth"))
 _SEVERAL = _VIEW.where(tasks.c.id.in_(sa.bindparam("ids", expanding=True)))
 _INSERT_AMENDMENT = sa.insert(amendments)
 
@@ -109,6 +110,11 @@ def show(tx: Transaction, workspace_id: str, task_id: str) -> TaskView | None:
 def by_number(tx: Transaction, workspace_id: str, number: int) -> TaskView | None:
     """The newest round of that number (core.md §4, rounds)."""
     return _one(tx, _OF_NUMBER, {"workspace": workspace_id, "named": number})
+
+
+def by_round(tx: Transaction, workspace_id: str, number: int, nth: int) -> TaskView | None:
+    """One round of that number."""
+    return _one(tx, _OF_ROUND, {"workspace": workspace_id, "named": number, "nth": nth})
 
 
 def several(tx: Transaction, workspace_id: str, ids: Sequence[str]) -> list[TaskView]:

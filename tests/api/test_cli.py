@@ -214,6 +214,8 @@ async def test_a_key_is_never_sent_to_another_hub_than_the_one_it_was_given_for(
         (("run", "invoices", "-p", "month:=nope"), 2, "takes json"),
         (("run",), 2, "See botyard run --help"),
         (("rnu",), 2, "No such command"),
+        (("run", "invoices", "--frob"), 2, "No such option: --frob. See botyard run --help."),
+        (("hub", "serve", "--data", "/dev/null/x", "--database", "foo"), 2, "--database is not a database URL"),
         (("deploy", "/does/not/exist"), 2, "there is no /does/not/exist"),
         (("automation", "create", "pagination", "--bot", "invoices"), 2, "fixed word"),
         (("runner", "token", "--label", "room"), 2, "no name=value"),
@@ -282,6 +284,38 @@ async def test_tasks_are_ended_and_run_again(world: ApiWorld, typed: Typed) -> N
     assert b"1.2: canceled\n" == (await typed("task", "kill", "1")).out
 
 
+async def test_what_a_table_shows_can_be_typed_back(world: ApiWorld, typed: Typed) -> None:
+    """core.md §4, rounds: a number is the newest round, `number.round` one of them."""
+    task = await world.new_task()
+    await world.begin(task["id"])
+    await world.settle(task["id"], outcome="failed", message="first line\nsecond line")
+    await typed("task", "restart", "1")
+    rows = (await typed("task", "list")).out.decode().splitlines()
+    assert ["task", "1.2", "1"] == [row.split()[0] for row in rows]
+    assert "first line …" in rows[2]
+    assert (await typed("task", "show", "1.1", "--json")).json()["round"] == 1
+    assert (await typed("task", "show", "1.2", "--json")).json()["round"] == 2
+    assert b"second line" in (await typed("task", "show", "1.1")).out
+    assert b"nothing holds task 1; it has ended: failed" in (await typed("task", "why", "1.1")).out
+    assert (1, "botyard: There is no task '1.3' here. `botyard task list` shows all.\n") == (
+        (told := await typed("task", "show", "1.3")).code,
+        told.err,
+    )
+
+
+async def test_a_name_that_cannot_be_a_label_is_refused_before_anything_is_kept(
+    world: ApiWorld, typed: Typed, tmp_path: Path
+) -> None:
+    """A deploy is done whole or not at all."""
+    (folder := tmp_path / "we ird").mkdir()
+    (folder / "main.py").write_text("print(1)")
+    before = (await typed("bot", "list", "--json")).out
+    answer = await typed("deploy", str(folder))
+    assert (2, True) == (answer.code, "name it with --bot" in answer.err)
+    assert before == (await typed("bot", "list", "--json")).out
+    assert 0 == (await typed("deploy", str(folder), "--no-automation", "--no-release")).code
+
+
 async def test_every_listing_has_a_table_that_fits_and_json(world: ApiWorld, typed: Typed) -> None:
     """design.md §5: every listing takes --json."""
     await world.new_task(parameters={"month": "x" * 500})
@@ -341,7 +375,7 @@ async def test_deploy_without_release_or_automation_leaves_both(world: ApiWorld,
         build[name] for name in ("bot", "version", "state", "is_released", "automation")
     )
     assert b"hello 9 is released\n" == (await typed("bot", "release", "hello", "9")).out
-    assert b"9 (released)" in (await typed("bot", "show", "hello")).out
+    assert b"9        released" in (await typed("bot", "show", "hello")).out
 
 
 async def test_every_command_has_help_with_an_example(typed: Typed) -> None:

@@ -123,4 +123,4 @@ async def test_a_listing_of_the_router_has_no_path_besides_the_table(world: ApiW
     mount(app, world.hub)
     paths = {resource.canonical for resource in app.router.resources()}
     own = {route.full_path for route in ROUTES}
-    assert {"/api/v1/openapi.json", "/api/docs", "/api/docs.css", "/api/v1/{anything}"} == paths - own
+    assert {"/", "/api/v1/openapi.json", "/api/docs", "/api/docs.css", "/api/v1/{anything}"} == paths - own

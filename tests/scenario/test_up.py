@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from tests.support.free_ports import free_port
 from tests.support.rig import Rig, bots_alive
 from tests.support.waiting import eventually, seconds
 
@@ -86,6 +87,27 @@ async def test_a_hub_that_dies_is_told_and_ends_the_rest(tmp_path: Path) -> None
     assert b"botyard: the hub ended by itself with -9" in err
     assert b"Traceback" not in err
     await eventually(lambda: ours(rig) == [], saying="a program of `up` is left")
+
+
+async def test_a_second_up_on_the_folder_leaves_the_first_and_its_bots_alone(tmp_path: Path) -> None:
+    """On the same port it says so, on another one too; neither ends a bot that it did not start."""
+    rig = Rig(tmp_path)
+    async with up(rig) as child:
+        await rig.deploy("sleeper", {"main.py": "import time\nprint('up', flush=True)\ntime.sleep(600)\n"})
+        task_id = await rig.submit("sleeper")
+        await eventually(lambda: _printed(rig, task_id), within=30)
+        task = (await rig.botyard("task", "show", task_id, "--json")).json()
+        same = ["--data", str(rig.folder / "up")]
+        # when somebody starts another
+        here = await rig.botyard("up", *same, "--port", str(rig.port), code=1)
+        there = await rig.botyard("up", *same, "--port", str(free_port()), code=1)
+        nowhere = await rig.botyard("up", "--data", "/dev/null/x", "--port", str(free_port()), code=1)
+        # then each says what is wrong, and the first goes on
+        assert b"listens on port" in here.err
+        assert b"another hub runs on" in there.err
+        assert b"botyard: /dev/null: a file is where" in nowhere.err
+        assert child.returncode is None
+        assert bots_alive(task["execution"])
 
 
 async def _printed(rig: Rig, task_id: str) -> bool:

@@ -17,6 +17,7 @@ from agent.builds.launch import Machine
 from agent.builds.local import LocalBuilds, Workshop
 from agent.builds.prepare import Preparer
 from agent.builds.resolving import RunnerResolver
+from agent.builds.short_tmp import sweep
 from agent.builds.store import FileStore
 from agent.builds.tree import Trees
 from agent.builds.workfolder import WorkFolders
@@ -36,6 +37,7 @@ def open_builds(
 def open_workshop(home: Path, disk: Disk, *, tool: RunTool = run_tool, uv: Path | None = None) -> Workshop:
     """The parts, on this home; sweeps what a crash left half made. `uv` is looked for when it is not named."""
     uv = uv or find_uv()
+    sweep(home)
     tools = home / "tools"
     disk.make_folder(tools / "home")
     store = FileStore(home / "files", disk)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from agent.builds.short_tmp import make_short
 from agent.wire.task import Work
 
 PARAMETER_MAX_BYTES = 32 * 1024
@@ -104,7 +105,7 @@ def folder_variables(folder: Path, mode: Mode) -> dict[str, str]:
         "GITHUB_OUTPUT": str(results / "outputs"),
         "GITHUB_STEP_SUMMARY": str(results / "summary.md"),
     }
-    variables |= dict.fromkeys(("TMP", "TEMP", "TMPDIR"), str(temporary))
+    variables |= dict.fromkeys(("TMP", "TEMP", "TMPDIR"), str(make_short(folder)))
     if mode is Mode.SERVICE:
         variables |= {"USERPROFILE" if sys.platform == "win32" else "HOME": str(home)}
     return variables

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, assert_never
 
+from agent.builds.short_tmp import drop_short
 from agent.daemon import conclusion, watch
 from agent.daemon.house import House
 from agent.execution import ENDED, UNDECIDED, IllegalEventError, LocalExecution, Phase, apply
@@ -234,6 +235,7 @@ class Keeper:
         house.builds.discard(self.execution_id)
         try:
             await asyncio.to_thread(house.disk.remove_tree, self.folder)
+            drop_short(self.folder)
         except OSError as error:
             # A bot may leave what we may not remove; that must not cost the other bots their daemon.
             log.warning("%s: its folder could not be removed: %s; tried again at the next start", self.folder, error)

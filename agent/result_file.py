@@ -61,16 +61,4 @@ def read_result(data: bytes, at: datetime, mask: Callable[[str], str]) -> Report
 
 
 def _totals(said: _Totals | None) -> Totals | None:
-    """Items as reported; one that is missing is worked out, negative ones count as none."""
-    if said is None:
-        return None
-    total, processed, failed = (None if n is None else max(0, n) for n in (said.total, said.processed, said.failed))
-    if [total, processed, failed].count(None) > 1:
-        return None
-    if total is None:
-        total = (processed or 0) + (failed or 0)
-    if processed is None:
-        processed = max(0, total - (failed or 0))
-    if failed is None:
-        failed = max(0, total - processed)
-    return Totals(total=total, processed=processed, failed=failed)
+    return None if said is None else Totals.reported(said.total, said.processed, said.failed)

@@ -68,19 +68,7 @@ class TaskUpdate(BaseModel):
     @property
     def totals(self) -> Totals | None:
         """Items as reported; negative or missing ones are worked out or left out, never refused."""
-        known = [
-            max(0, n) if n is not None else None for n in (self.total_items, self.processed_items, self.failed_items)
-        ]
-        total, processed, failed = known
-        if known.count(None) > 1:
-            return None
-        if total is None:
-            total = (processed or 0) + (failed or 0)
-        if processed is None:
-            processed = max(0, total - (failed or 0))
-        if failed is None:
-            failed = max(0, total - processed)
-        return Totals(total=total, processed=processed, failed=failed)
+        return Totals.reported(self.total_items, self.processed_items, self.failed_items)
 
 
 def date_text(moment: datetime | None) -> str | None:

@@ -32,6 +32,23 @@ class Totals(WireModel):
     processed: Count
     failed: Count
 
+    @classmethod
+    def reported(cls, total: int | None, processed: int | None, failed: int | None) -> "Totals | None":
+        """Items as a bot said them: one that is missing is worked out, negative ones count as none.
+
+        None where more than one is missing; never refused (`maestro.md` §3.2).
+        """
+        total, processed, failed = (None if n is None else max(0, n) for n in (total, processed, failed))
+        if [total, processed, failed].count(None) > 1:
+            return None
+        if total is None:
+            total = (processed or 0) + (failed or 0)
+        if processed is None:
+            processed = max(0, total - (failed or 0))
+        if failed is None:
+            failed = max(0, total - processed)
+        return cls(total=total, processed=processed, failed=failed)
+
 
 class Launch(WireModel):
     """How a build is started; found once, in the hub, when it is deployed (`bot-packages.md` §2).

@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from agent.wire.ids import Sha256Hex, WireExecutionId
-from agent.wire.task import BotText, Totals, WireModel
-from agent.wire.words import ExitKind, GapReason, ReportStatus, StopCause, VoidReason
+from agent.wire.task import BotText, JsonScalar, Totals, WireModel
+from agent.wire.words import AnnotationLevel, ExitKind, GapReason, ReportStatus, StopCause, VoidReason
 
 
 class StartedFact(WireModel):
@@ -95,6 +95,47 @@ class Gap(WireModel):
     """Offset at which the stored output goes on, where a stored range was deleted."""
 
 
+class RowFact(WireModel):
+    """One row of a record log, as the bot wrote it (`bot-packages.md` §7); its place is its number."""
+
+    kind: Literal["row"] = "row"
+    at: AwareDatetime
+    log: BotText
+    columns: dict[BotText, JsonScalar]
+
+
+class Annotation(WireModel):
+    """A line that the bot, or the runner for it, singled out for people."""
+
+    level: AnnotationLevel
+    title: BotText = ""
+    text: BotText
+
+
+class AnnotationCounts(WireModel):
+    """How many there were, those that were not kept included."""
+
+    error: int = Field(default=0, ge=0)
+    warning: int = Field(default=0, ge=0)
+    notice: int = Field(default=0, ge=0)
+
+
+class SaidFact(WireModel):
+    """What the bot said of its work beside a report, once, at its end; never made where it said nothing.
+
+    Bounded by `OUTPUTS_MAX_BYTES`, `SUMMARY_MAX_BYTES` and `ANNOTATIONS_MAX_BYTES`, so that it fits a frame.
+    """
+
+    kind: Literal["said"] = "said"
+    at: AwareDatetime
+    outputs: dict[BotText, BotText] = Field(default_factory=dict)
+    summary: BotText = ""
+    summary_cut: bool = False
+    """True when the bot wrote more than is kept."""
+    annotations: tuple[Annotation, ...] = ()
+    counts: AnnotationCounts = AnnotationCounts()
+
+
 class FinalFact(WireModel):
     """The last fact: what the whole output is. Nothing follows it."""
 
@@ -109,7 +150,7 @@ class FinalFact(WireModel):
 
 
 FactBody = Annotated[
-    StartedFact | VoidFact | ReportFact | StopFact | ArtifactFact | ExitFact | FinalFact,
+    StartedFact | VoidFact | ReportFact | StopFact | ArtifactFact | RowFact | SaidFact | ExitFact | FinalFact,
     Field(discriminator="kind"),
 ]
 

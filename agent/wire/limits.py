@@ -39,3 +39,26 @@ MESSAGE_TEXT_MAX = 32 * 1024
 
 PARAMETERS_MAX_BYTES = 256 * 1024
 """Largest parameters of a task as JSON, so that a `Start` fits a frame."""
+
+OUTPUTS_MAX_BYTES = 256 * 1024
+"""Names and values of one execution's outputs, as JSON; what is more is left out and named."""
+
+SUMMARY_MAX_BYTES = 256 * 1024
+"""A longer summary is cut, and says so. As JSON it may take `SUMMARY_JSON_MAX_BYTES`."""
+
+SUMMARY_JSON_MAX_BYTES = 384 * 1024
+ANNOTATIONS_MAX_BYTES = 256 * 1024
+"""All annotations of an execution, as JSON: with outputs and summary they fit one frame."""
+
+ANNOTATIONS_MAX = 50
+"""Annotations of one execution that are kept; more are only counted."""
+
+PROGRESS_TEXT_MAX = 500
+PROGRESS_EVERY_S = 1.0
+"""A runner tells an execution's progress no more often (`bot-packages.md` §7)."""
+
+LOG_NAME_MAX = 128
+COLUMN_NAME_MAX = 128
+ROW_COLUMNS_MAX = 100
+ROW_MAX_BYTES = 64 * 1024
+"""One row of a record log, as JSON."""

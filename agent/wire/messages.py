@@ -6,12 +6,18 @@ Order of a connection (P2): Challenge > Hello > Welcome > Held… ResumeEnd > Re
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from agent.wire.facts import Fact, Gap
 from agent.wire.ids import WireBuildId, WireExecutionId, WireRunnerId, WireTaskId
-from agent.wire.limits import CONNECTION_WINDOW_BYTES, HEARTBEAT_S, OUTPUT_WINDOW_BYTES, SILENCE_S
-from agent.wire.task import BuildReference, WireModel, Work
+from agent.wire.limits import (
+    CONNECTION_WINDOW_BYTES,
+    HEARTBEAT_S,
+    OUTPUT_WINDOW_BYTES,
+    PROGRESS_TEXT_MAX,
+    SILENCE_S,
+)
+from agent.wire.task import BotText, BuildReference, WireModel, Work
 from agent.wire.words import PreparationState, StopCause
 
 Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -263,6 +269,17 @@ class Preparation(WireModel):
     permanent: bool = False
 
 
+class Progress(WireModel):
+    """How far a bot has come, as it says itself: the newest counts, one a second at most, never acknowledged."""
+
+    type: Literal["progress"] = "progress"
+    execution_id: WireExecutionId
+    fence: int = Field(ge=1)
+    percent: float | None = Field(default=None, ge=0, le=100)
+    text: BotText = Field(default="", max_length=PROGRESS_TEXT_MAX)
+    at: AwareDatetime
+
+
 class Heartbeat(WireModel):
     """Alive, fit or not, and one stamp that renews the credit of every free slot (`core.md` D2)."""
 
@@ -319,6 +336,6 @@ ToRunner = Annotated[
 ]
 
 ToHub = Annotated[
-    Hello | Held | ResumeEnd | SlotFree | SlotBusy | Fact | OutputGap | Preparation | Heartbeat,
+    Hello | Held | ResumeEnd | SlotFree | SlotBusy | Fact | OutputGap | Progress | Preparation | Heartbeat,
     Field(discriminator="type"),
 ]

@@ -3,7 +3,17 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StrictBool,
+    StrictInt,
+)
 
 from agent.wire.ids import Sha256Hex, WireBuildId
 from agent.wire.words import Kind, OnDisconnect, ReportPolicy
@@ -23,6 +33,9 @@ Count = Annotated[int, BeforeValidator(lambda n: min(n, COUNT_MAX) if isinstance
 
 BotText = Annotated[str, AfterValidator(lambda text: text.replace("\0", "\ufffd"))]
 """Text that comes from a bot: PostgreSQL keeps no NUL, and a fact that cannot be kept would be sent for ever."""
+
+JsonScalar = BotText | StrictBool | StrictInt | Annotated[float, Field(allow_inf_nan=False)] | None
+"""What a column of a record log may hold: what JSON has, but for lists and objects."""
 
 
 class Totals(WireModel):

@@ -158,6 +158,14 @@ class GapReason(StrEnum):
     DAMAGED = "damaged"
 
 
+class AnnotationLevel(StrEnum):
+    """How much a line that a bot singled out matters (`bot-packages.md` §7)."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTICE = "notice"
+
+
 class OutputState(StrEnum):
     """What is known of an output's completeness; told apart from the outcome (`reliability.md` G4)."""
 

@@ -8,11 +8,13 @@ blocks were allocated before the bot began, then synced and renamed, so that a f
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from agent.ports.files import Disk
 from agent.segments import Gap
+from agent.wire.lines import Annotation, AnnotationLevel
 from agent.wire.words import ExitKind, GapReason, StopCause
 
 EXIT_NAME = "exit"
@@ -21,6 +23,7 @@ READABLE_VERSIONS = frozenset({1})
 _RESERVED_BYTES = 32 * 1024
 _GAPS_MAX = 100
 _SURVIVORS_MAX = 50
+ANNOTATIONS_MAX = 50
 _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -44,7 +47,9 @@ class ExitRecord:
     `cause` is the first durable stop cause; `last_step` the last step of the ladder that was taken for it or for what
     the bot left behind; `signaled_by_stop` says that a stop had sent a signal before the main process ended.
     Fields from `output_bytes` on are what is known so far while `final` is false. Totals of `gaps` are complete;
-    beyond 100 gaps the last one holds the sum.
+    beyond 100 gaps the last one holds the sum. `annotations` are the first 50 that the bot's lines made, masked;
+    `annotation_counts` counts all of them by level. `last_errors` is the end of stderr, masked: whole lines, at most
+    2 KiB.
     """
 
     final: bool
@@ -64,6 +69,9 @@ class ExitRecord:
     streams: dict[str, StreamEnd]
     gaps: tuple[Gap, ...] = ()
     survivors: tuple[tuple[int, str], ...] = ()
+    annotations: tuple[Annotation, ...] = ()
+    annotation_counts: Mapping[AnnotationLevel, int] = field(default_factory=dict)
+    last_errors: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,7 +97,13 @@ class ExitFile:
         """Make `record` the content of `exit`, durably."""
         data = encode_exit(record)
         if not self._reserves or len(data) > _RESERVED_BYTES:
-            self.disk.write_durable(self.folder / EXIT_NAME, data)
+            try:
+                self.disk.write_durable(self.folder / EXIT_NAME, data)
+            except OSError:
+                if not self._reserves or not record.annotations:
+                    raise
+                # What the bot remarked must not cost the record its room.
+                self.write(replace(record, annotations=()))
             return
         path = self._reserves.pop()
         file = self.disk.open_append(path)
@@ -122,26 +136,34 @@ def encode_exit(record: ExitRecord) -> bytes:
     body = asdict(record)
     body["gaps"] = [asdict(gap) for gap in _bounded(record.gaps)]
     body["survivors"] = [list(each) for each in record.survivors[:_SURVIVORS_MAX]]
+    body["annotations"] = [asdict(each) for each in record.annotations[:ANNOTATIONS_MAX]]
     return (json.dumps({"version": EXIT_VERSION, **body}) + "\n").encode()
 
 
 def decode_exit(data: bytes) -> ExitRecord:
-    """Read a record; raises `ExitFileError`. Unknown fields of a readable version are ignored."""
+    """Read a record; raises `ExitFileError`. Unknown fields of a readable version are ignored, new ones may miss."""
     try:
         body = json.loads(data)
         if body["version"] not in READABLE_VERSIONS:
             raise ExitFileError(f"exit file version {body['version']}")  # noqa: TRY301 - one place for what is wrong
-        known = {name: body[name] for name in ExitRecord.__slots__}
+        known = {name: body[name] for name in ExitRecord.__slots__ if name in body}
         known["how"] = ExitKind(body["how"])
         known["cause"] = StopCause(body["cause"]) if body["cause"] else None
         known["streams"] = {name: StreamEnd(**end) for name, end in body["streams"].items()}
         known["gaps"] = tuple(Gap(**{**gap, "reason": GapReason(gap["reason"])}) for gap in body["gaps"])
         known["survivors"] = tuple((int(pid), str(command)) for pid, command in body["survivors"])
+        known["annotations"] = tuple(_annotation(each) for each in body.get("annotations", ()))
+        counts = body.get("annotation_counts", {}).items()
+        known["annotation_counts"] = {AnnotationLevel(level): int(count) for level, count in counts}
         return ExitRecord(**known)
     except ExitFileError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ExitFileError(f"not an exit record: {error}") from error
+
+
+def _annotation(body: dict[str, str]) -> Annotation:
+    return Annotation(level=AnnotationLevel(body["level"]), title=body["title"], text=body["text"])
 
 
 def _bounded(gaps: tuple[Gap, ...]) -> tuple[Gap, ...]:

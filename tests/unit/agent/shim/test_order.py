@@ -20,6 +20,7 @@ from agent.shim.exit_file import EXIT_NAME, ExitFile, ExitFileError, ExitRecord,
 from agent.shim.order import LadderTimes, OrderError, Role, RunAs, ShimOrder, Stamp, decode_order, encode_order
 from agent.shim.verdict import Verdict, VerdictDesk, VerdictError, VerdictKind, decode_verdict, encode_verdict
 from agent.shim.wire import Incoming, WireError, encode
+from agent.wire.lines import Annotation, AnnotationLevel
 from agent.wire.words import ExitKind, GapReason, OnDisconnect, StopCause, VoidReason
 from tests.support.clock import FakeClock
 
@@ -60,6 +61,9 @@ RECORD = ExitRecord(
     streams={"stdout": StreamEnd(ended=True, read_bytes=4, dropped_bytes=0)},
     gaps=(Gap(offset=4, missing_bytes=None, reason=GapReason.WRITER_LEFT, resumed_at=4),),
     survivors=((12, "sleep 600"),),
+    annotations=(Annotation(level=AnnotationLevel.ERROR, title="Log-in", text="no\nway"),),
+    annotation_counts={AnnotationLevel.ERROR: 1, AnnotationLevel.NOTICE: 70},
+    last_errors="ValueError: no",
 )
 
 

@@ -7,35 +7,37 @@ Stop: no new connection, a goodbye with "come back in …" to each runner, loops
 import asyncio
 import logging
 import signal
-import ssl
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-
-from aiohttp import web
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from agent.ports import Disk, SystemClock, SystemDisk
 from agent.ports.clock import Clock
 from agent.ports.tools import run_tool
-from hub import api, data_folder, health, maestro, runners
+from hub import data_folder, runners
 from hub.config import Settings
-from hub.context import HUB, Hub
+from hub.context import Hub
 from hub.domain.access import SecretKind
 from hub.domain.credits import CreditBook
 from hub.identity import load_identity
+from hub.listening import listening
 from hub.services import access
 from hub.services import runners as runner_services
+from hub.services.certificates import CertificateWatch
 from hub.services.deployments import Deployments, ResolverLoop
 from hub.services.loops import DesiredBuilds, Dispatcher, DueClock, OutputEnds, StaleAlerts
 from hub.services.perform import Performer
 from hub.services.resolve import RequirementResolver
 from hub.services.signals import Signals
 from hub.services.sweeps import Sweeper
+from hub.starting import why_not
 from hub.storage.blobs import FolderBlobs
 from hub.storage.opening import Options, open_store
 from hub.storage.outputs import Outputs
 from hub.storage.settling import end_process
-from hub.storage.store import SchemaMismatch, Store
+from hub.storage.store import Store
+from hub.tls import Certificates
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +53,11 @@ def run(settings: Settings) -> int:
     try:
         with data_folder.held(settings.data, SystemDisk()), asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_until_signal(settings))
-    except (data_folder.DataInUse, SchemaMismatch, OSError) as error:
-        sys.stderr.write(f"botyard hub: {error}\n")
+    except Exception as error:
+        sentence = why_not(error, settings)
+        if sentence is None:
+            raise
+        sys.stderr.write(f"botyard hub: {sentence}\n")
         return EX_CONFIG
     return 0
 
@@ -88,6 +93,7 @@ def _on_signals(stop: Callable[[], None]) -> None:
 async def serving(settings: Settings, *, clock: Clock | None = None, disk: Disk | None = None) -> AsyncIterator[Hub]:
     """A hub that listens while the block runs. The caller holds the data folder."""
     clock, disk = clock or SystemClock(), disk or SystemDisk()
+    tls = await asyncio.to_thread(_certificates, settings, clock)
     async with AsyncExitStack() as stack:
         sessions, signals = runners.Sessions(clock.boot_ns), Signals()
         book = CreditBook(clock.monotonic)
@@ -117,8 +123,8 @@ async def serving(settings: Settings, *, clock: Clock | None = None, disk: Disk 
             signals=signals,
         )
         await store.write(runner_services.close_sessions_of, hub.identity.hub_id)
-        await stack.enter_async_context(_loops(hub, resolver))
-        await stack.enter_async_context(_listening(hub, sessions))
+        await stack.enter_async_context(_loops(hub, resolver, tls))
+        await stack.enter_async_context(listening(hub, sessions, tls))
         yield hub
 
 
@@ -135,7 +141,7 @@ async def _first_start(settings: Settings, disk: Disk, store: Store) -> None:
 
 
 @asynccontextmanager
-async def _loops(hub: Hub, resolver: ResolverLoop) -> AsyncIterator[None]:
+async def _loops(hub: Hub, resolver: ResolverLoop, tls: Certificates | None) -> AsyncIterator[None]:
     """The hub's loops in one group; one that fails ends the hub."""
     settings = hub.settings
     loops = {
@@ -147,6 +153,10 @@ async def _loops(hub: Hub, resolver: ResolverLoop) -> AsyncIterator[None]:
         "sweep": Sweeper(hub.store, hub.sessions, hub.clock, settings.sweep_s, settings.output_grace_s).run,
         "resolver": resolver.run,
     }
+    if tls is not None:
+        watch = CertificateWatch(hub.store, tls)
+        loops["certificate"] = watch.run
+        _on_hang_up(watch.hurry)
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(loop(), name=name) for name, loop in loops.items()]
         try:
@@ -156,38 +166,13 @@ async def _loops(hub: Hub, resolver: ResolverLoop) -> AsyncIterator[None]:
                 task.cancel()
 
 
-@asynccontextmanager
-async def _listening(hub: Hub, sessions: runners.Sessions) -> AsyncIterator[None]:
-    """Serve the adapters on one port; leave in order."""
-    app = web.Application(client_max_size=0)
-    app[HUB] = hub
-    api.mount(app, hub)
-    maestro.mount(app, hub)
-    link = runners.mount(app, hub, sessions)
-    health.mount(app, hub, sessions)
-    settings = hub.settings
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, settings.host, settings.port, ssl_context=_tls(settings), backlog=1024)
-        await site.start()
-        scheme = "https" if settings.is_tls else "http"
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        url = f"{scheme}://{host}:{runner.addresses[0][1]}"
-        await asyncio.to_thread(data_folder.write_address, settings.data, hub.disk, url, hub.identity.hub_id)
-        log.info("listening on %s", url)
-        yield
-    finally:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(settings.stop_grace_s):
-                link.stop()
-                await link.stopped()
-        await runner.cleanup()
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
+def _certificates(settings: Settings, clock: Clock) -> Certificates | None:
     if settings.tls_cert is None or settings.tls_key is None:
         return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(settings.tls_cert, settings.tls_key)
-    return context
+    return Certificates(settings.tls_cert, settings.tls_key, clock.now)
+
+
+def _on_hang_up(reread: Callable[[], None]) -> None:
+    """SIGHUP reads the certificate anew, as renewal hooks expect; the watch finds a changed file by itself anyway."""
+    if sys.platform != "win32" and threading.current_thread() is threading.main_thread():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reread)

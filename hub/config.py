@@ -6,6 +6,8 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from hub.proxied import Network, parse_networks
+
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -23,6 +25,10 @@ class Settings(BaseSettings):
     tls_key: Path | None = Field(default=None, description="its private key, PEM")
     insecure: bool = Field(default=False, description="allow plain http beyond loopback")
 
+    trusted_proxy: str = Field(
+        default="", description="addresses and networks of proxies whose X-Forwarded-* count, by comma"
+    )
+
     output_grace_s: float = Field(default=600.0, gt=0, description="wait for the rest of an output before settling")
     admissions_per_s: float = Field(default=200.0, gt=0, description="runner connections admitted a second")
     stop_grace_s: float = Field(default=8.0, gt=0, description="longest orderly stop before the process just ends")
@@ -31,6 +37,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:  # noqa: N804 - pydantic calls this one on the instance
+        try:
+            parse_networks(self._proxies)
+        except ValueError as error:
+            raise ValueError(f"--trusted-proxy: {error}") from None
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("--tls-cert and --tls-key belong together: give both or none")
         if not self.is_tls and not self.insecure and self.host not in LOOPBACK:
@@ -44,6 +54,15 @@ class Settings(BaseSettings):
     def is_tls(self) -> bool:
         """Whether this process itself speaks https."""
         return self.tls_cert is not None
+
+    @property
+    def _proxies(self) -> list[str]:
+        return [name for name in self.trusted_proxy.split(",") if name.strip()]
+
+    @property
+    def trusted_networks(self) -> tuple[Network, ...]:
+        """Whose word about a caller counts."""
+        return parse_networks(self._proxies)
 
     @property
     def database_url(self) -> str:

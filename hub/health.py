@@ -12,6 +12,7 @@ from hub.context import Hub
 from hub.errors import Unavailable
 from hub.runners import Sessions
 from hub.storage import events
+from hub.tls import Certificates
 
 _READY_S = 5.0
 
@@ -19,9 +20,10 @@ _READY_S = 5.0
 class _HubFigures(Collector):
     """Figures that are read when they are asked for."""
 
-    def __init__(self, hub: Hub, sessions: Sessions) -> None:
+    def __init__(self, hub: Hub, sessions: Sessions, tls: Certificates | None) -> None:
         self._hub = hub
         self._sessions = sessions
+        self._tls = tls
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Read them now."""
@@ -32,12 +34,15 @@ class _HubFigures(Collector):
         yield GaugeMetricFamily("botyard_runner_sessions", "Runners connected to this hub.", value=len(live))
         yield GaugeMetricFamily("botyard_slots_free", "Slot credits that could be given out now.", value=free)
         yield GaugeMetricFamily("botyard_outputs_awaited", "Ended executions whose output is awaited.", value=waiting)
+        if self._tls is not None:
+            ends = self._tls.pair.not_after.timestamp()
+            yield GaugeMetricFamily("botyard_tls_not_after_seconds", "When the certificate ends.", value=ends)
 
 
-def mount(app: web.Application, hub: Hub, sessions: Sessions) -> None:
+def mount(app: web.Application, hub: Hub, sessions: Sessions, tls: Certificates | None) -> None:
     """Add the three routes; they need no token and tell nothing of what the hub holds."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_HubFigures(hub, sessions))
+    registry.register(_HubFigures(hub, sessions, tls))
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="alive\n")
@@ -48,7 +53,9 @@ def mount(app: web.Application, hub: Hub, sessions: Sessions) -> None:
                 await hub.store.read(events.head)
         except (Unavailable, TimeoutError) as error:
             return web.Response(status=503, text=f"not ready: {error}\n")
-        return web.Response(text="ready\n")
+        # A certificate that ends soon makes nobody less ready; it is said where people and monitors look.
+        warning = tls.warning if tls is not None else ""
+        return web.Response(text=f"ready\nwarning: {warning}\n" if warning else "ready\n")
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": "text/plain; version=0.0.4"})

@@ -35,6 +35,9 @@ def serve(
     public_url: Annotated[str | None, typer.Option(help="Address at which a proxy serves this hub.")] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain, PEM.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
+    trusted_proxy: Annotated[
+        list[str] | None, typer.Option(help="Address or network of a proxy whose X-Forwarded-* count; repeatable.")
+    ] = None,
     insecure: Annotated[bool | None, typer.Option("--insecure", help="Allow plain http beyond this machine.")] = None,
 ) -> int:
     """Run a hub in the foreground. The first start makes everything, and an admin key in DATA/admin-token."""
@@ -46,6 +49,7 @@ def serve(
         "public_url": public_url,
         "tls_cert": tls_cert,
         "tls_key": tls_key,
+        "trusted_proxy": ",".join(trusted_proxy) if trusted_proxy else None,
         "insecure": insecure,
     }
     return _serve({name: value for name, value in given.items() if value is not None})

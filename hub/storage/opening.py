@@ -1,10 +1,12 @@
 """Opening the store: the engine that the URL names, on a checked or fresh schema."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import sqlalchemy as sa
 import uuid_utils
 
 from agent.ports.clock import Clock
@@ -15,6 +17,7 @@ from hub.storage.sqlite.connection import Link, connect_writer
 from hub.storage.sqlite.store import SqliteStore
 from hub.storage.store import Store
 from hub.storage.transaction import Effect
+from hub.storage.unreachable import explained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +49,7 @@ async def open_store(
     """Open the database at `url` until the block ends; an empty one gets the schema.
 
     `perform` does one effect: synchronous, on this loop, after COMMIT, in commit order. At the end the store finishes
-    what is queued, then closes. Raises SchemaMismatch, or what the driver raises when the database cannot be reached.
+    what is queued, then closes. Raises SchemaMismatch, and CannotOpen when it is not reached.
     """
     chosen = options or Options()
     address = Address.parse(url)
@@ -59,7 +62,10 @@ async def open_store(
         async with serve_postgres(address.url, ports, chosen.lane_limit) as store:
             yield store
         return
-    link = await asyncio.to_thread(_open_sqlite, address)
+    try:
+        link = await asyncio.to_thread(_open_sqlite, address)
+    except (sqlite3.Error, sa.exc.DBAPIError) as error:
+        raise explained(error, address) from error
     try:
         sqlite = SqliteStore(link, address.path, ports, chosen.lane_limit)
     except BaseException:

@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Self, TypeVar, TypeVarTuple
 
+import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from hub.storage.address import Address
 from hub.storage.doorbell import Doorbell
 from hub.storage.lanes import Operation, bound
 from hub.storage.migrations import prepare
@@ -19,6 +21,7 @@ from hub.storage.postgres.waiting import LoopLanes
 from hub.storage.settling import Ports, Settled, settle_all
 from hub.storage.store import CommitInDoubt, StoreUnavailable, is_claim
 from hub.storage.transaction import Done, Effect, Transaction
+from hub.storage.unreachable import explained
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -34,8 +37,11 @@ async def serve_postgres(url: sa.URL, ports: Ports, lane_limit: int) -> AsyncIte
     """Open the database, check or make its schema, and serve it until the block ends."""
     engine = make_engine(url, _WRITERS + _READERS + _SPARE)
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(prepare)
+        try:
+            async with engine.begin() as connection:
+                await connection.run_sync(prepare)
+        except (sa.exc.DBAPIError, OSError, TimeoutError, asyncpg.PostgresError) as error:
+            raise explained(error, Address(url, is_sqlite=False, path=None)) from error
         async with _serving(engine, ports, lane_limit) as store:
             yield store
     finally:

@@ -32,6 +32,7 @@ from agent.wire.messages import (
     Hello,
     OutputGap,
     Preparation,
+    Progress,
     ResumeEnd,
     SlotBusy,
     SlotFree,
@@ -56,7 +57,13 @@ _FAREWELL_S = 2.0
 _COME_BACK_S = (0.2, 3.0)
 """A herd is spread over this when a hub stops in order (R5)."""
 
-Inbound = Fact | Held | ResumeEnd | Preparation
+
+@dataclass(frozen=True, slots=True)
+class ProgressTold:
+    """`RunnerSession.progress` is to be written."""
+
+
+Inbound = Fact | Held | ResumeEnd | Preparation | ProgressTold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +87,8 @@ class RunnerSession:
         self.hello = connection.hello
         self.ticket = secrets.token_urlsafe(32)
         self.inbox: asyncio.Queue[Inbound] = asyncio.Queue(INBOX_MAX)
+        self.progress: dict[str, Progress] = {}
+        """The newest that was not written yet, by execution."""
         self.ended = asyncio.Event()
         self.acks = OutputAcks(self.send)
         self._writer = OrderedWriter(connection.socket, connection.transport)
@@ -225,6 +234,8 @@ class RunnerSession:
             case OutputGap():
                 if self._sessions.owner(message.execution_id) is self:
                     self._hub.outputs.gap(self.workspace_id, message.execution_id, message.gap)
+            case Progress():
+                self._on_progress(message)
             case Fact() | Held() | ResumeEnd() | Preparation():
                 try:
                     self.inbox.put_nowait(message)
@@ -235,9 +246,19 @@ class RunnerSession:
             case _:
                 assert_never(message)
 
+    def _on_progress(self, told: Progress) -> None:
+        """Keep the newest of each execution until the worker writes them; of others' executions nothing is taken."""
+        if self._sessions.owner(told.execution_id) is not self:
+            return
+        if not self.progress and self.inbox.qsize() < INBOX_MAX // 2:
+            self.inbox.put_nowait(ProgressTold())
+        elif not self.progress:
+            return  # facts wait for the database: how far a bot is by now matters less
+        self.progress[told.execution_id] = told
+
     def _on_heartbeat(self, beat: Heartbeat) -> None:
         self._sessions.heard(self.runner_id)
-        if self._hub.book.renew(self.runner_id, self.epoch, beat.stamp, ready=beat.ready):
+        if self._hub.book.renew(self.runner_id, self.epoch, beat.stamp, ready=beat.ready, unfit=beat.unfit):
             self._hub.signals.dispatch.ring(self.workspace_id)
         self.send(HeartbeatAck(number=beat.number))
 

@@ -11,9 +11,9 @@ from agent.wire.messages import Held, Preparation, ResumeEnd
 from agent.wire.words import PreparationState
 from hub.context import Hub
 from hub.domain.output import StoredOutput
-from hub.runners.session import Inbound, RunnerSession
+from hub.runners.session import Inbound, ProgressTold, RunnerSession
 from hub.runners.sessions import Sessions
-from hub.services import facts, preparations, resume
+from hub.services import facts, preparations, resume, said
 from hub.services.loops import stored_output
 from hub.services.resume import Inventory, OutputPosition
 from hub.storage.store import StoreUnavailable
@@ -53,6 +53,12 @@ class Worker:
                     await self._accept(session, group)
                 case Preparation():
                     await self._prepare(session, message, told)
+                case ProgressTold():
+                    newest, session.progress = session.progress, {}
+                    key = session.key
+                    await self._write(
+                        said.note_progress, key.workspace_id, key.runner_id, key.epoch, tuple(newest.values())
+                    )
                 case Held() | ResumeEnd():
                     raise ProtocolError("a second inventory")
 
@@ -65,6 +71,8 @@ class Worker:
                     held.append(message)
                 case ResumeEnd():
                     break
+                case ProgressTold():
+                    session.progress.clear()
                 case _:
                     raise ProtocolError(f"{message.type} before the inventory was complete")
         inventory = Inventory(

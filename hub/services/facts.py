@@ -9,7 +9,18 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from agent.wire.codec import ProtocolError
-from agent.wire.facts import ArtifactFact, ExitFact, Fact, FinalFact, ReportFact, StartedFact, StopFact, VoidFact
+from agent.wire.facts import (
+    ArtifactFact,
+    ExitFact,
+    Fact,
+    FinalFact,
+    ReportFact,
+    RowFact,
+    SaidFact,
+    StartedFact,
+    StopFact,
+    VoidFact,
+)
 from agent.wire.limits import MESSAGE_TEXT_MAX
 from agent.wire.messages import FactAck
 from agent.wire.words import BuildState, ExecutionState, Reason, StopCause, TaskState, VoidReason
@@ -18,15 +29,13 @@ from hub.domain.execution import move as move_execution
 from hub.domain.output import StoredOutput
 from hub.domain.task import IllegalMove, TaskEvent
 from hub.domain.task import move as move_task
-from hub.services import settlement
+from hub.services import said, settlement
 from hub.services.effects import OrderStarted, OrderVoided, OutputFinished, SendToRunner, WakeDispatch
-from hub.storage import executions, runners, tasks
-from hub.storage.counters import take_number
+from hub.storage import artifacts, executions, runners, tasks
 from hub.storage.executions import ExecutionRow
 from hub.storage.tasks import TaskRow
 from hub.storage.transaction import Done, Effect, NewEvent, Transaction
 
-_ARTIFACTS = "artifact"
 _SETTLED = frozenset({ExecutionState.FINISHED, ExecutionState.VOID})
 
 
@@ -82,7 +91,11 @@ def _accept_group(
     task = tasks.get(tx, session.workspace_id, execution.task_id, lock=True)
     assert task is not None
     is_late = execution.state in _SETTLED or task.fence != execution.fence
-    executions.insert_facts(tx, session.workspace_id, [_fact_row(fact, is_late=is_late) for fact in fresh])
+    kept = [_fact_row(fact, is_late=is_late) for fact in fresh if not said.is_kept_here(fact)]
+    if kept:
+        executions.insert_facts(tx, session.workspace_id, kept)
+    if len(kept) < len(fresh):
+        said.keep(tx, execution, fresh)
     if not executions.note_facts(tx, execution, fresh[-1].seq):
         raise RuntimeError(f"execution {execution.id} changed under its own lock")
     subject = Subject(execution=replace(execution, last_fact=fresh[-1].seq), task=task)
@@ -152,6 +165,8 @@ def _take(tx: Transaction, subject: Subject, fact: Fact, stored: StoredOutput | 
             return _stop(tx, subject, fact, body)
         case ArtifactFact():
             return _artifact(tx, subject, body)
+        case RowFact() | SaidFact():
+            return []  # kept already; it decides nothing
         case ExitFact():
             return _exit(tx, subject, body)
         case FinalFact():
@@ -237,7 +252,6 @@ def _stop(tx: Transaction, subject: Subject, fact: Fact, body: StopFact) -> list
 def _artifact(tx: Transaction, subject: Subject, body: ArtifactFact) -> list[Effect]:
     execution = subject.execution
     values = {
-        "id": take_number(tx, execution.workspace_id, _ARTIFACTS),
         "task_id": subject.task.id,
         "task_number": subject.task.number,
         "execution_id": execution.id,
@@ -246,8 +260,9 @@ def _artifact(tx: Transaction, subject: Subject, body: ArtifactFact) -> list[Eff
         "size_bytes": body.size_bytes,
         "content_type": body.content_type,
     }
-    executions.insert_artifact(tx, execution.workspace_id, values)
-    _record(tx, execution, "artifact.attached", data={"id": values["id"], "name": body.name})
+    attached = artifacts.attach(tx, execution.workspace_id, values)
+    kind = "artifact.replaced" if attached.replaced else "artifact.attached"
+    _record(tx, execution, kind, data={"id": attached.id, "name": body.name})
     return []
 
 
@@ -284,6 +299,8 @@ def _take_late(tx: Transaction, subject: Subject, fact: Fact, stored: StoredOutp
             return _late_report(tx, subject.execution, fact)
         case ArtifactFact():
             return _artifact(tx, subject, fact.body)
+        case RowFact() | SaidFact():
+            return []
         case FinalFact():
             return final(tx, subject, fact.body, stored)
         case VoidFact():

@@ -22,8 +22,10 @@ from hub.storage.tables.results import (
     artifacts,
     facts,
     late_reports,
+    log_rows,
     outputs,
     replays,
+    said,
 )
 from hub.storage.tables.runners import runner_sessions, runners
 from hub.storage.tables.work import automations, executions, label_sets, tasks
@@ -45,6 +47,7 @@ __all__ = [
     "idempotency",
     "label_sets",
     "late_reports",
+    "log_rows",
     "meta",
     "metadata",
     "outputs",
@@ -53,6 +56,7 @@ __all__ = [
     "replays",
     "runner_sessions",
     "runners",
+    "said",
     "tasks",
     "tokens",
     "workspaces",

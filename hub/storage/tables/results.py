@@ -1,4 +1,4 @@
-"""What comes back: facts, late reports, amendments, output, artifacts, gateway replays."""
+"""What comes back: facts, what bots say, late reports, amendments, output, artifacts, gateway replays."""
 
 import sqlalchemy as sa
 
@@ -31,7 +31,41 @@ facts = sa.Table(
     key("execution_id", "seq"),
     points_at("executions", "execution_id"),
     one_of("kind", ("started", "void", "report", "stop", "artifact", "exit", "final")),
-    comment="the one ordered stream of an execution (G4); a repeated seq is acknowledged again",
+    comment="the one ordered stream of an execution (G4), less what stands in `said` and `log_rows`, by the same seq",
+)
+
+said = sa.Table(
+    "said",
+    metadata,
+    workspace(),
+    text("execution_id"),
+    whole("seq"),
+    json("outputs"),
+    prose("summary"),
+    flag("summary_cut", server_default=sa.false()),
+    json("annotations"),
+    json("counts"),
+    time("at"),
+    key("execution_id"),
+    points_at("executions", "execution_id"),
+    comment="what a bot said of its work beside a report: a fact of its own; outputs are pairs, in their order",
+)
+
+log_rows = sa.Table(
+    "log_rows",
+    metadata,
+    workspace(),
+    text("execution_id"),
+    whole("seq"),
+    text("task_id"),
+    prose("log"),
+    json("columns"),
+    time("at"),
+    key("execution_id", "seq"),
+    points_at("executions", "execution_id"),
+    points_at("tasks", "task_id"),
+    sa.Index("ix_log_rows_task", "workspace_id", "task_id", "execution_id", "seq"),
+    comment="rows of record logs, each a fact of its own; columns are pairs, in their order",
 )
 
 late_reports = sa.Table(

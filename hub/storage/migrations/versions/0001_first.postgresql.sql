@@ -402,6 +402,9 @@ CREATE TABLE executions (
   output_sha256 TEXT,
   output_state TEXT DEFAULT 'none' NOT NULL,
   gaps JSONB,
+  progress_percent DOUBLE PRECISION,
+  progress_text TEXT,
+  progress_at TIMESTAMP WITH TIME ZONE,
   outcome TEXT,
   reason TEXT,
   CONSTRAINT pk_executions PRIMARY KEY (workspace_id, id),
@@ -434,7 +437,37 @@ CREATE TABLE facts (
   CONSTRAINT ck_facts_kind CHECK (kind IN ('started', 'void', 'report', 'stop', 'artifact', 'exit', 'final')),
   CONSTRAINT fk_facts_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
 );
-COMMENT ON TABLE facts IS 'the one ordered stream of an execution (G4); a repeated seq is acknowledged again';
+COMMENT ON TABLE facts IS 'the one ordered stream of an execution (G4), less what stands in `said` and `log_rows`, by the same seq';
+CREATE TABLE said (
+  workspace_id TEXT NOT NULL,
+  execution_id TEXT NOT NULL,
+  seq BIGINT NOT NULL,
+  outputs JSONB NOT NULL,
+  summary TEXT NOT NULL,
+  summary_cut BOOLEAN DEFAULT false NOT NULL,
+  annotations JSONB NOT NULL,
+  counts JSONB NOT NULL,
+  at TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT pk_said PRIMARY KEY (workspace_id, execution_id),
+  CONSTRAINT fk_said_workspace_id_execution_id FOREIGN KEY(workspace_id, execution_id) REFERENCES executions (workspace_id, id),
+  CONSTRAINT fk_said_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+COMMENT ON TABLE said IS 'what a bot said of its work beside a report: a fact of its own; outputs are pairs, in their order';
+CREATE TABLE log_rows (
+  workspace_id TEXT NOT NULL,
+  execution_id TEXT NOT NULL,
+  seq BIGINT NOT NULL,
+  task_id TEXT NOT NULL,
+  log TEXT NOT NULL,
+  columns JSONB NOT NULL,
+  at TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT pk_log_rows PRIMARY KEY (workspace_id, execution_id, seq),
+  CONSTRAINT fk_log_rows_workspace_id_execution_id FOREIGN KEY(workspace_id, execution_id) REFERENCES executions (workspace_id, id),
+  CONSTRAINT fk_log_rows_workspace_id_task_id FOREIGN KEY(workspace_id, task_id) REFERENCES tasks (workspace_id, id),
+  CONSTRAINT fk_log_rows_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+CREATE INDEX ix_log_rows_task ON log_rows (workspace_id, task_id, execution_id, seq);
+COMMENT ON TABLE log_rows IS 'rows of record logs, each a fact of its own; columns are pairs, in their order';
 CREATE TABLE late_reports (
   workspace_id TEXT NOT NULL,
   id TEXT NOT NULL,

@@ -381,6 +381,9 @@ CREATE TABLE executions (
   output_sha256 TEXT,
   output_state TEXT DEFAULT 'none' NOT NULL,
   gaps JSON,
+  progress_percent DOUBLE,
+  progress_text TEXT,
+  progress_at DATETIME,
   outcome TEXT,
   reason TEXT,
   CONSTRAINT pk_executions PRIMARY KEY (workspace_id, id),
@@ -412,6 +415,34 @@ CREATE TABLE facts (
   CONSTRAINT ck_facts_kind CHECK (kind IN ('started', 'void', 'report', 'stop', 'artifact', 'exit', 'final')),
   CONSTRAINT fk_facts_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
 );
+CREATE TABLE said (
+  workspace_id TEXT NOT NULL,
+  execution_id TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  outputs JSON NOT NULL,
+  summary TEXT NOT NULL,
+  summary_cut BOOLEAN DEFAULT 0 NOT NULL,
+  annotations JSON NOT NULL,
+  counts JSON NOT NULL,
+  at DATETIME NOT NULL,
+  CONSTRAINT pk_said PRIMARY KEY (workspace_id, execution_id),
+  CONSTRAINT fk_said_workspace_id_execution_id FOREIGN KEY(workspace_id, execution_id) REFERENCES executions (workspace_id, id),
+  CONSTRAINT fk_said_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+CREATE TABLE log_rows (
+  workspace_id TEXT NOT NULL,
+  execution_id TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  task_id TEXT NOT NULL,
+  log TEXT NOT NULL,
+  columns JSON NOT NULL,
+  at DATETIME NOT NULL,
+  CONSTRAINT pk_log_rows PRIMARY KEY (workspace_id, execution_id, seq),
+  CONSTRAINT fk_log_rows_workspace_id_execution_id FOREIGN KEY(workspace_id, execution_id) REFERENCES executions (workspace_id, id),
+  CONSTRAINT fk_log_rows_workspace_id_task_id FOREIGN KEY(workspace_id, task_id) REFERENCES tasks (workspace_id, id),
+  CONSTRAINT fk_log_rows_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+CREATE INDEX ix_log_rows_task ON log_rows (workspace_id, task_id, execution_id, seq);
 CREATE TABLE late_reports (
   workspace_id TEXT NOT NULL,
   id TEXT NOT NULL,

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from hub.api.call import Call, Nothing, Query, View
 from hub.api.route import Route, Spec, route
@@ -14,6 +14,8 @@ from hub.api.sse import Stream, last_event_id, wants_stream
 from hub.domain.access import Role
 from hub.storage import events
 from hub.storage.events import Event as Row
+from hub.storage.events import EventFilter
+from hub.storage.transaction import Transaction
 
 LOOK_AGAIN_S = 5.0
 """A ring that nobody heard is made good after this long (`core.md` §5)."""
@@ -25,7 +27,15 @@ class From(Query):
 
     after: int = Field(default=0, ge=0, description="Events behind this position; Last-Event-ID wins.")
     limit: int = Field(default=100, ge=1, le=1000)
+    newest: bool = Field(default=False, description="The last `limit` events instead of the first; still in order.")
+    since: AwareDatetime | None = Field(default=None, description="Only events of this moment and later.")
+    type: str = Field(
+        default="",
+        pattern=r"^([a-z_]+(\.[a-z_]+)?)?$",
+        description="Only of this kind, as `task.finished`; `task` alone is all kinds of tasks.",
+    )
     task: str = Field(default="", pattern=r"^(tsk_[0-9a-f]{32})?$", description="Only events of this task.")
+    runner: str = Field(default="", pattern=r"^(rnr_[0-9a-f]{32})?$", description="Only events of this runner.")
     follow: bool = Field(default=False, description="Go on with events as they happen, as server-sent events.")
 
 
@@ -59,7 +69,10 @@ class EventPage(View):
     Spec(
         role=Role.VIEWER,
         summary="Read or follow the event feed",
-        about="With `follow=true`: server-sent events whose `id` is the position; go on with Last-Event-ID.",
+        about=(
+            "With `follow=true`: server-sent events whose `id` is the position; go on with Last-Event-ID. "
+            "With `newest` too, the stream begins with the last `limit` events."
+        ),
         streams=True,
     ),
 )
@@ -67,8 +80,9 @@ async def listing(call: Call[Nothing, From]) -> EventPage | web.StreamResponse:
     """A page of events, or the stream."""
     if wants_stream(call, follow=call.query.follow):
         return await _follow(call)
-    found = await _read(call, call.query.after, call.query.limit)
-    return EventPage(items=[_view(row) for row in found], next=found[-1].pos if found else call.query.after)
+    after = await _begin(call)
+    found = await _read(call, after, call.query.limit, newest=call.query.newest)
+    return EventPage(items=[_view(row) for row in found], next=found[-1].pos if found else after)
 
 
 ROUTES: tuple[Route, ...] = (listing,)
@@ -77,9 +91,12 @@ ROUTES: tuple[Route, ...] = (listing,)
 async def _follow(call: Call[Nothing, From]) -> web.StreamResponse:
     """Events until the client leaves or its key ends."""
     seen = last_event_id(call)
-    after = int(seen) if seen.isdecimal() else call.query.after
     stream = Stream(call)
     async with stream:
+        if seen.isdecimal():
+            after = int(seen)
+        else:
+            after = await _send_newest(call, stream) if call.query.newest else await _begin(call)
         while await stream.keep():
             rings = call.hub.store.feed_changed.rings
             found = await _read(call, after, BATCH)
@@ -98,11 +115,42 @@ async def _ring(call: Call[Nothing, From], rings: int) -> None:
             await call.hub.store.feed_changed.wait(rings)
 
 
-async def _read(call: Call[Nothing, From], after: int, limit: int) -> list[Row]:
-    workspace_id, task = call.caller.workspace_id, call.query.task
-    if task:
-        return await call.read(lambda tx: events.story(tx, workspace_id, task, after=after, limit=limit))
-    return await call.read(lambda tx: events.read_after(tx, after, limit, workspace_id))
+async def _begin(call: Call[Nothing, From]) -> int:
+    """The position behind which the wanted events stand."""
+    since, workspace_id = call.query.since, call.caller.workspace_id
+    if since is None:
+        return call.query.after
+    return max(call.query.after, await call.read(lambda tx: events.before(tx, workspace_id, since)))
+
+
+async def _send_newest(call: Call[Nothing, From], stream: Stream) -> int:
+    """Send the last events; the position from which to follow, so that none is missed and none comes twice."""
+
+    def query(tx: Transaction) -> tuple[int, list[Row]]:
+        return events.head(tx), events.page(tx, call.caller.workspace_id, _wanted(call, begin, newest=True))
+
+    begin = await _begin(call)
+    head, found = await call.read(query)
+    for row in found:
+        await stream.send(row.kind, _view(row).model_dump_json(), str(row.pos))
+    return max(head, begin, *(row.pos for row in found))
+
+
+async def _read(call: Call[Nothing, From], after: int, limit: int, *, newest: bool = False) -> list[Row]:
+    wanted = _wanted(call, after, newest=newest, limit=limit)
+    return await call.read(lambda tx: events.page(tx, call.caller.workspace_id, wanted))
+
+
+def _wanted(call: Call[Nothing, From], after: int, *, newest: bool, limit: int | None = None) -> EventFilter:
+    query = call.query
+    return EventFilter(
+        after=after,
+        kind=query.type,
+        task_id=query.task,
+        runner_id=query.runner,
+        newest=newest,
+        limit=query.limit if limit is None else limit,
+    )
 
 
 def _view(row: Row) -> Event:

@@ -1,17 +1,24 @@
 """Runners: brought in by tokens, watched, drained, revoked."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from pydantic import Field
 
+from agent.wire.words import ExecutionState, PreparationState
 from hub.api.call import Call, Nothing, Sent, Strict, View
 from hub.api.paging import Listing, Page, page
 from hub.api.route import Route, Spec, route
 from hub.domain.access import Role, SecretKind
+from hub.domain.credits import Offer
 from hub.services import access, enrolment, runners
 from hub.services.enrolment import EnrolmentState, EnrolmentView
 from hub.services.runners import RunnerState, RunnerView
+from hub.storage import runner_pages
+from hub.storage.runner_pages import BusySlot, HeldBuild
+from hub.storage.transaction import Transaction
 
 
 class Runner(View):
@@ -31,6 +38,43 @@ class Runner(View):
     last_seen_at: datetime | None
     unreachable_since: datetime | None
     created_at: datetime
+
+
+class Busy(View):
+    """A slot that has an execution."""
+
+    slot: int
+    task: str
+    number: int
+    round: int
+    automation: str
+    execution: str
+    state: ExecutionState
+    since: datetime
+
+
+class Held(View):
+    """A build that the runner has, or makes ready."""
+
+    build: str
+    bot: str
+    version: str
+    digest: str
+    state: PreparationState
+    progress: float
+    message: str
+    is_released: bool
+    updated_at: datetime
+
+
+class RunnerDetails(Runner):
+    """A runner, what it does, and what it could do."""
+
+    free: int = Field(description="Slots that a task could get now.")
+    fit: bool = Field(description="Whether it says that it can run bots.")
+    unfit: list[str] = Field(description="Why not, in its own words.")
+    busy: list[Busy]
+    builds: list[Held] = Field(description="Builds that are prepared there, are being prepared, or could not be.")
 
 
 class NewEnrolmentToken(Strict):
@@ -71,9 +115,17 @@ async def listing(call: Call[Nothing, Listing]) -> Page[Runner]:
 
 
 @route("GET", "/runners/{runner}", Spec(role=Role.VIEWER, summary="Show a runner"))
-async def show(call: Call[Nothing, Nothing]) -> Runner:
+async def show(call: Call[Nothing, Nothing]) -> RunnerDetails:
     """One runner, by name or id."""
-    return view(await call.read(lambda tx: runners.show(tx, call.caller.workspace_id, call.path("runner"))))
+    workspace_id = call.caller.workspace_id
+
+    def query(tx: Transaction) -> tuple[RunnerView, list[BusySlot], list[HeldBuild]]:
+        found = runners.show(tx, workspace_id, call.path("runner"))
+        busy = runner_pages.busy(tx, workspace_id, [found.id])
+        return found, busy, runner_pages.held(tx, workspace_id, found.id)
+
+    found, busy, builds = await call.read(query)
+    return _details(found, busy, builds, call.hub.book.offers(workspace_id).get(found.id))
 
 
 @route(
@@ -152,6 +204,26 @@ def view(runner: RunnerView) -> Runner:
     """A runner as clients see it."""
     same = {name: getattr(runner, name) for name in Runner.model_fields if name != "connected"}
     return Runner(**same, connected=runner.state is RunnerState.CONNECTED)
+
+
+def _details(
+    runner: RunnerView, busy: Sequence[BusySlot], builds: Sequence[HeldBuild], offer: Offer | None
+) -> RunnerDetails:
+    known: dict[str, Any] = view(runner).model_dump()
+    slots = [Busy(task=one.task_id, execution=one.execution_id, **_same(one, Busy)) for one in busy]
+    return RunnerDetails(
+        **known,
+        free=offer.free if offer else 0,
+        fit=offer is not None and offer.is_ready,
+        unfit=list(offer.unfit) if offer else [],
+        busy=slots,
+        builds=[Held(build=one.build_id, **_same(one, Held)) for one in builds],
+    )
+
+
+def _same(row: BusySlot | HeldBuild, model: type[View]) -> dict[str, Any]:
+    """The members that a row and its view call by one name."""
+    return {name: getattr(row, name) for name in model.model_fields if hasattr(row, name)}
 
 
 def token_view(token: EnrolmentView) -> EnrolmentToken:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from hub.cli.failing import Exit, Failure
+from hub.cli.failing import Exit, Failure, Refusal
+from hub.cli.scripted import SCRIPTED
 
 COMMANDS = {
     "up": "hub.cli.up",
@@ -84,39 +85,68 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command; its exit code."""
+    for_scripts = "--json" in arguments[: arguments.index("--") if "--" in arguments else None]
+    SCRIPTED.set(for_scripts)
     try:
         code = app(arguments, standalone_mode=False, prog_name="botyard")
-    except Failure as failure:
-        for line in (f"botyard: {failure.message}", *failure.details):
-            sys.stderr.write(line + "\n")
-        return int(failure.code)
-    except typer.TyperException as wrong:
-        return _say_usage(wrong)
-    except typer.Abort:
-        return Exit.DETACHED
     except BrokenPipeError:
         # The reader of a pipe has seen enough; Python must not complain at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.SUCCEEDED
+    except typer.Abort:
+        return Exit.DETACHED
+    except typer.TyperException as wrong:
+        if type(wrong).__name__ == "NoArgsIsHelpError" and not for_scripts:
+            sys.stderr.write((wrong.format_message() or "botyard --help shows what there is.").rstrip() + "\n")
+            return int(Exit.USAGE)
+        return _tell(_usage(wrong), for_scripts=for_scripts)
+    except Failure as failure:
+        return _tell(failure, for_scripts=for_scripts)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        why = "a file is where a folder has to be" if isinstance(error, FileExistsError) else error.strerror or error
-        sys.stderr.write(f"botyard: {where}{why}\n")
-        return int(Exit.FAILED)
+        return _tell(_of_system(error), for_scripts=for_scripts)
     return code if isinstance(code, int) else int(Exit.SUCCEEDED)
 
 
-def _say_usage(wrong: typer.TyperException) -> int:
-    """One line with the remedy, as for every other failure; a command without arguments shows its help."""
+def _tell(failure: Failure, *, for_scripts: bool) -> int:
+    """One line, and one for each further fault; for scripts one JSON object."""
+    if isinstance(failure, Refusal) and failure.status == 404:
+        _suggest(failure)
+    if for_scripts:
+        import json
+
+        sys.stderr.write(json.dumps(failure.as_json(), ensure_ascii=False) + "\n")
+    else:
+        for line in (f"botyard: {failure.message}", *failure.details):
+            sys.stderr.write(line + "\n")
+    return int(failure.code)
+
+
+def _suggest(refusal: Refusal) -> None:
+    from hub.cli.connected import connected
+    from hub.cli.suggesting import with_suggestion
+
+    refusal.message = with_suggestion(refusal, connected())
+
+
+def _usage(wrong: typer.TyperException) -> Failure:
+    """One line with the remedy, as for every other failure."""
     context = getattr(wrong, "ctx", None)
     path = context.command_path if context is not None else "botyard"
-    if type(wrong).__name__ == "NoArgsIsHelpError":
-        sys.stderr.write((wrong.format_message() or f"{path} --help shows what there is.").rstrip() + "\n")
-    else:
-        said = wrong.format_message()
-        stop = "" if said.endswith((".", "?")) else "."
-        sys.stderr.write(f"botyard: {said}{stop} See {path} --help.\n")
-    return int(Exit.USAGE)
+    said = " ".join(wrong.format_message().split())
+    stop = "" if said.endswith((".", "?")) else "."
+    return Failure(f"{said}{stop} See {path} --help.", Exit.USAGE)
+
+
+def _of_system(error: OSError) -> Failure:
+    where = f"{error.filename}: " if error.filename else ""
+    match error:
+        case FileExistsError() | NotADirectoryError():
+            why = "a file is where a folder has to be"
+        case PermissionError():
+            why = "no permission; run as its owner, or name another place"
+        case _:
+            why = error.strerror or str(error)
+    return Failure(f"{where}{why}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def list_(json_: show.Json = False) -> None:
         (
             (
                 one["name"],
-                one["state"] + (" (draining)" if one["draining"] else ""),
+                _state(one),
                 f"{one['running']}/{one['slots']}",
                 show.labels(one["labels"]),
                 "now" if one["connected"] else show.when(one["last_seen_at"] or one["connected_at"]) or "never",
@@ -40,13 +40,32 @@ def list_(json_: show.Json = False) -> None:
 
 @app.command("show", epilog="Example: botyard runner show desk-1")
 def show_(name: Name, json_: show.Json = False) -> None:
-    """Show a runner."""
+    """Show a runner: its link, its slots, what it runs, which builds it has ready, what it can't do."""
     found = connected().get(f"/runners/{segment(name)}")
     if json_:
         show.as_json(found)
         return
-    times = {key: show.when(found[key]) for key in ("connected_at", "last_seen_at", "unreachable_since", "created_at")}
-    show.members({**found, **times, "labels": show.labels(found["labels"]), "platform": show.labels(found["platform"])})
+    platform = dict(found["platform"])
+    limits = platform.pop("limits", None)
+    show.members(
+        {
+            "runner": f"{found['name']}  {found['id']}",
+            "state": _state(found),
+            "not fit": "; ".join(found["unfit"]) if found["connected"] and not found["fit"] else None,
+            "link": _link(found),
+            "labels": show.labels(found["labels"]),
+            "slots": f"{found['free']} of {found['slots']} free",
+            "version": found["agent_version"],
+            "platform": show.labels(platform),
+            "enforces limits by": limits,
+            "enrolled": show.when(found["created_at"]),
+        }
+    )
+    for one in found["busy"]:
+        typer.echo(f"  slot {one['slot']}: {_task(one)} {one['state']} since {show.when(one['since'])}")
+    if found["builds"]:
+        typer.echo()
+        show.table(("build", "version", "on it", "progress", "digest", "said"), map(_build, found["builds"]))
 
 
 @app.command(epilog="Example: botyard runner token --label room=accounting")
@@ -57,8 +76,8 @@ def token(
     json_: show.Json = False,
 ) -> None:
     """Make a token that brings one runner in, once; prints what to paste on the new machine."""
-    client = connected()
     body = {"labels": show.read_labels(label or [], "--label"), "name": name, "minutes": minutes}
+    client = connected()
     made = client.post("/enrolment-tokens", body)
     # Through standard input: an argument would stand in every process list (S11).
     command = f"echo {made['token']} | botyard-agent enroll {client.url} --token -"
@@ -69,10 +88,22 @@ def token(
     show.note(f"good once, for {minutes} minutes; then, there: botyard-agent run")
 
 
-@app.command(epilog="Example: botyard runner drain desk-1")
-def drain(name: Name, json_: show.Json = False) -> None:
+@app.command(epilog="Example: botyard runner drain desk-1 --wait")
+def drain(
+    name: Name,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Until its bots have ended; Ctrl-C only ends the waiting.")
+    ] = False,
+    json_: show.Json = False,
+) -> None:
     """Give a runner no new work; its bots are left alone."""
-    _changed(connected().post(f"/runners/{segment(name)}/drain"), json_)
+    client = connected()
+    found = client.post(f"/runners/{segment(name)}/drain")
+    if wait:
+        from hub.cli.draining import until_idle
+
+        found = until_idle(client, found["id"])
+    _changed(found, json_)
 
 
 @app.command(epilog="Example: botyard runner resume desk-1")
@@ -88,15 +119,43 @@ def revoke(
     json_: show.Json = False,
 ) -> None:
     """Cut a runner off for ever; what it ran is lost."""
+    client = connected()
     if not yes and not sys.stdin.isatty():
-        raise Failure("Nobody is there to confirm: say --yes to cut it off for ever.", code=Exit.USAGE)
+        raise Failure("nobody is there to confirm: say --yes to cut it off for ever.", code=Exit.USAGE)
     if not yes:
-        typer.confirm(f"Cut {name} off for ever? What it runs is lost.", abort=True)
-    _changed(connected().post(f"/runners/{segment(name)}/revoke"), json_)
+        found = client.get(f"/runners/{segment(name)}")
+        runs = ", ".join(_task(one) for one in found["busy"]) or "nothing"
+        typer.confirm(f"Cut {found['name']} off for ever? It runs {runs}; that is lost.", abort=True, err=True)
+    _changed(client.post(f"/runners/{segment(name)}/revoke"), json_)
 
 
 def _changed(found: dict[str, Any], json_: bool) -> None:
     if json_:
         show.as_json(found)
         return
-    typer.echo(f"{found['name']}: {found['state']}{' (draining)' if found['draining'] else ''}")
+    typer.echo(f"{found['name']}: {_state(found)}")
+
+
+def _state(one: dict[str, Any]) -> str:
+    return str(one["state"]) + (" (draining)" if one["draining"] else "")
+
+
+def _link(one: dict[str, Any]) -> str:
+    """Since when the link stands, or is gone."""
+    if one["connected"]:
+        return f"since {show.when(one['connected_at'])}"
+    gone = one["unreachable_since"] or one["last_seen_at"] or one["connected_at"]
+    return f"gone since {show.when(gone)}" if gone else "never there"
+
+
+def _task(one: dict[str, Any]) -> str:
+    number = str(one["number"]) + (f".{one['round']}" if one["round"] > 1 else "")
+    return f"task {number} ({one['automation']})"
+
+
+def _build(one: dict[str, Any]) -> tuple[object, ...]:
+    """A build's row: what is prepared needs no progress."""
+    is_ready = one["state"] == "prepared"
+    name = one["bot"] + (" (released)" if one["is_released"] else "")
+    progress = show.when(one["updated_at"]) if is_ready else f"{one['progress']:.0%}"
+    return (name, one["version"], one["state"], progress, one["digest"][:12], one["message"])

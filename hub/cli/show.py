@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from agent.ports.clock import SystemClock
+from hub.cli.scripted import SCRIPTED
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 LEAST_WIDTH = 12
@@ -60,6 +61,15 @@ def _cut(text: str, width: int) -> str:
     return set_cell_size(text, width - 1) + "…" if cell_len(text) > width else set_cell_size(text, width)
 
 
+def cut(line: str, width: int | None) -> str:
+    """A line that has to fit this many columns; None: it need not."""
+    if width is None or (line.isascii() and len(line) <= width):
+        return line
+    from rich.cells import cell_len
+
+    return line if cell_len(line) <= width else _cut(line, width).rstrip()
+
+
 def one_line(text: str) -> str:
     """A text as it fits a line: its first line, and a sign where there is more."""
     first, *more = text.strip().splitlines() or [""]
@@ -68,14 +78,23 @@ def one_line(text: str) -> str:
 
 def members(value: Mapping[str, object]) -> None:
     """Print names and values one below the other; empty ones are left out."""
-    known = {name: one for name, one in value.items() if one not in {None, ""}}
+    known = {name: one for name, one in value.items() if one is not None and one != ""}
     width = max(map(len, known), default=0)
     for name, one in known.items():
         sys.stdout.write(f"{name:<{width}}  {one}\n")
 
 
 def note(text: str) -> None:
-    """Tell the person something that is not the command's result: on stderr, so that pipes stay clean."""
+    """Tell the person something that is not the command's result: on stderr, so that pipes stay clean.
+
+    With ``--json`` nobody reads it: stderr is left to a failure's JSON object.
+    """
+    if not SCRIPTED.get():
+        warn(text)
+
+
+def warn(text: str) -> None:
+    """Tell, on stderr, also a script."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 

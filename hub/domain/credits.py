@@ -69,6 +69,7 @@ class _Session:
     labels: Mapping[str, str]
     is_open: bool = False
     is_ready: bool = True
+    unfit: tuple[str, ...] = ()
     is_draining: bool = False
     builds: set[str] = field(default_factory=set)
     slots: dict[int, _Slot] = field(default_factory=dict)
@@ -118,6 +119,8 @@ class Offer:
     is_draining: bool
     is_ready: bool
     is_paused: bool
+    unfit: tuple[str, ...] = ()
+    """Why it is not ready, in its own words."""
 
 
 class CreditBook:
@@ -177,7 +180,9 @@ class CreditBook:
         if session and known and not known.is_taken and known.generation <= generation:
             del session.slots[slot]
 
-    def renew(self, runner_id: str, epoch: int, stamp: Stamp, *, ready: bool = True) -> bool:
+    def renew(
+        self, runner_id: str, epoch: int, stamp: Stamp, *, ready: bool = True, unfit: tuple[str, ...] = ()
+    ) -> bool:
         """One stamp for all slots (a heartbeat). True when credits can be given out that could not before."""
         session = self._live(runner_id, epoch)
         if session is None:
@@ -187,7 +192,7 @@ class CreditBook:
         if session.paused_until_s and now_s >= session.paused_until_s:
             session.paused_until_s = 0.0
             gave = False
-        session.is_ready = ready
+        session.is_ready, session.unfit = ready, unfit
         session.waits_for_stamp = False
         for build_id in [known for known, mend in session.withheld.items() if mend is Mend.STAMP]:
             del session.withheld[build_id]
@@ -296,6 +301,7 @@ class CreditBook:
                 is_draining=session.is_draining,
                 is_ready=session.is_ready,
                 is_paused=session.waits_for_stamp or now_s < session.paused_until_s,
+                unfit=session.unfit,
             )
             for session in self._sessions.values()
             if session.workspace_id == workspace_id and session.is_open

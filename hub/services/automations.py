@@ -21,7 +21,8 @@ def show(tx: Transaction, workspace_id: str, label: str) -> Automation:
     find = rows.by_id if label.startswith("aut_") else rows.by_label
     row = find(tx, workspace_id, label)
     if row is None:
-        raise NotFound("no_automation", f"There is no automation {label!r} here. `botyard automation list` shows all.")
+        told = f"There is no automation {label[:128]!r} here. `botyard automation list` shows all."
+        raise NotFound("no_automation", told, {"name": label[:128]})
     return _automation(workspace_id, row)
 
 
@@ -82,7 +83,8 @@ def _values(tx: Transaction, workspace_id: str, new: Definition) -> dict[str, An
         raise invalid("automation", "The automation can't be defined so.", faults)
     bot_id = rows.bot_id(tx, workspace_id, new.bot)
     if bot_id is None:
-        raise NotFound("no_bot", f"There is no bot {new.bot!r} here. Deploy it first: botyard deploy PATH.")
+        told = f"There is no bot {new.bot!r} here. Deploy it first: botyard deploy PATH."
+        raise NotFound("no_bot", told, {"name": new.bot})
     return {
         "name": new.name or new.label,
         "description": new.description,

@@ -149,7 +149,8 @@ def show_bot(tx: Transaction, workspace_id: str, name: str) -> BotRow:
     """The bot of that name. Raises NotFound."""
     row = rows.bot_named(tx, workspace_id, name)
     if row is None:
-        raise NotFound("no_bot", f"There is no bot {name!r} here. Deploy it first: botyard deploy PATH.")
+        told = f"There is no bot {name[:128]!r} here. Deploy it first: botyard deploy PATH."
+        raise NotFound("no_bot", told, {"name": name[:128]})
     return row
 
 

@@ -248,7 +248,8 @@ def page(tx: Transaction, workspace_id: str, after: str, limit: int) -> list[Run
 def _get(tx: Transaction, workspace_id: str, runner_id: str) -> RunnerRow:
     row = rows.get(tx, workspace_id, runner_id, lock=not tx.readonly) or rows.named(tx, workspace_id, runner_id)
     if row is None:
-        raise NotFound("no_runner", f"There is no runner {runner_id[:64]!r} here. `botyard runner list` shows all.")
+        told = f"There is no runner {runner_id[:64]!r} here. `botyard runner list` shows all."
+        raise NotFound("no_runner", told, {"name": runner_id[:64]})
     return row
 
 

@@ -32,6 +32,20 @@ class Event:
     data: Mapping[str, Any] | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events somebody wants to see."""
+
+    after: int = 0
+    kind: str = ""
+    """``task.finished``, or ``task`` for the whole family."""
+    task_id: str = ""
+    runner_id: str = ""
+    newest: bool = False
+    """The last ones instead of the first."""
+    limit: int = 100
+
+
 _COLUMNS = [events.c[name] for name in Event.__dataclass_fields__]
 _AFTER = (
     sa.select(*_COLUMNS)
@@ -46,6 +60,12 @@ _CHAINED = (
     .where(events.c.pos >= sa.bindparam("first"))
     .order_by(events.c.pos)
     .limit(sa.bindparam("at_most", type_=sa.Integer()))
+)
+_AT = (
+    sa.select(events.c.at)
+    .where(events.c.workspace_id == sa.bindparam("workspace_id"), events.c.pos > sa.bindparam("after"))
+    .order_by(events.c.pos)
+    .limit(1)
 )
 _CURSOR = sa.select(cursors.c.pos).where(cursors.c.name == sa.bindparam("cursor"))
 _MOVE = (
@@ -80,6 +100,41 @@ def story(tx: Transaction, workspace_id: str, task_id: str, *, after: int = 0, l
     """Return what happened to one task, in order, a page at a time."""
     values = {"workspace_id": workspace_id, "task_id": task_id, "after": after, "at_most": limit}
     return [Event(**row) for row in tx.connection.execute(_STORY, values).mappings()]
+
+
+def page(tx: Transaction, workspace_id: str, wanted: EventFilter) -> list[Event]:
+    """Return events of one workspace in order: the first ones behind `after`, or the newest ones."""
+    statement = sa.select(*_COLUMNS).where(events.c.workspace_id == workspace_id, events.c.pos > wanted.after)
+    if wanted.task_id:
+        statement = statement.where(events.c.task_id == wanted.task_id)
+    if wanted.runner_id:
+        statement = statement.where(events.c.runner_id == wanted.runner_id)
+    if wanted.kind:
+        statement = statement.where(_of_kind(wanted.kind))
+    order = sa.desc(events.c.pos) if wanted.newest else events.c.pos
+    found = tx.connection.execute(statement.order_by(order).limit(wanted.limit)).mappings()
+    rows = [Event(**row) for row in found]
+    return rows[::-1] if wanted.newest else rows
+
+
+def before(tx: Transaction, workspace_id: str, moment: datetime) -> int:
+    """Return the position behind which the workspace's events of `moment` and later stand; 0 before the first.
+
+    Positions follow times but for commits that overtook each other, so that halving finds it: the feed has no index by
+    time, and looking through millions of rows for "the last hour" would hold up everybody.
+    """
+    low, high = 0, head(tx)
+    while low < high:
+        middle = (low + high) // 2
+        at = tx.connection.execute(_AT, {"workspace_id": workspace_id, "after": middle}).scalar()
+        low, high = (middle + 1, high) if at is not None and at < moment else (low, middle)
+    return low
+
+
+def _of_kind(kind: str) -> sa.ColumnElement[bool]:
+    """Of exactly this kind, or of the family: ``task`` is all of ``task.created``, ``task.finished``, …"""
+    family = events.c.kind.startswith(f"{kind}.", autoescape=True)
+    return sa.or_(events.c.kind == kind, family)
 
 
 def head(tx: Transaction) -> int:

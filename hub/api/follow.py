@@ -1,9 +1,9 @@
 """Following a task live: its state while it waits, what each attempt prints as it comes, and how it ended.
 
-Events: `state` (the task, whenever it changed), `waiting` (why it does not run), `execution` (an attempt begins),
-`output` (bytes of it), `end` (the finished task, then the stream ends). The bytes of an attempt come once and in order;
-a client that was cut off goes on behind the last `output` event that it has seen, also after the hub was restarted,
-because offsets are the hub's own.
+Events: `state` (the task, whenever it changed), `waiting` (why it does not run), `progress` (how far the bot says that
+it is, seen within seconds), `execution` (an attempt begins), `output` (bytes of it), `end` (the finished task, then the
+stream ends). The bytes of an attempt come once and in order; a client that was cut off goes on behind the last `output`
+event that it has seen, also after the hub was restarted, because offsets are the hub's own.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from agent.wire.codec import Stream as Channel
 from agent.wire.words import TaskState
 from hub.api.call import Call
 from hub.api.sse import Stream, last_event_id
-from hub.api.task_views import task_view, why_view
+from hub.api.task_views import Progress, task_view, why_view
 from hub.api.tasks import find
 from hub.domain.task import TaskView
 from hub.services import waiting
@@ -64,6 +64,7 @@ class _Follower:
     seen_at_s: float = 0.0
     told: str = ""
     told_why: str = ""
+    told_progress: Progress | None = None
     patient_until: float = 0.0
     """By the monotonic clock: until then nobody is told why a granted task does not run yet."""
     over: set[str] = field(default_factory=set)
@@ -112,6 +113,9 @@ class _Follower:
             self.told = shown
             self.patient_until = self.call.hub.clock.monotonic() + LOOK_AGAIN_S
             await self.stream.send("state", view.model_dump_json())
+        if view.progress is not None and view.progress != self.told_progress:
+            self.told_progress = view.progress
+            await self.stream.send("progress", view.progress.model_dump_json())
 
     async def _tell_why(self) -> None:
         """Send why the task waits, when that has changed."""

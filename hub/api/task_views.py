@@ -7,12 +7,13 @@ from typing import Any
 from pydantic import Field, JsonValue
 
 from agent.wire.task import Totals
-from agent.wire.words import ExecutionState, Outcome, OutputState, Reason, TaskState
+from agent.wire.words import AnnotationLevel, ExecutionState, Outcome, OutputState, Reason, TaskState
 from hub.api.call import View
-from hub.domain.task import ReportView, TaskView
+from hub.domain.task import ProgressView, ReportView, TaskView
 from hub.domain.waiting import WaitingCode
 from hub.domain.waiting import WaitingReason as Reasoned
 from hub.storage.execution_pages import ExecutionView
+from hub.storage.said import SaidRow
 
 HIDDEN = "••••••"
 """Stands for the value of a secret parameter."""
@@ -36,6 +37,22 @@ class Report(View):
     totals: Totals | None
     by: str | None
     at: datetime | None
+
+
+class Progress(View):
+    """How far the bot has come, as it said itself."""
+
+    percent: float | None
+    text: str
+    at: datetime
+
+
+class Annotation(View):
+    """A line that the bot singled out for people."""
+
+    level: AnnotationLevel
+    title: str
+    text: str
 
 
 class Task(View):
@@ -63,6 +80,7 @@ class Task(View):
     execution: str | None = Field(description="The newest attempt.")
     execution_state: ExecutionState | None
     output: Output
+    progress: Progress | None = Field(description="The newest; it may be a second behind.")
     report: Report | None = Field(description="The newest report; the outcome is settled when the execution has ended.")
     amendment: Report | None = Field(description="What a person said after the settlement.")
     held: str | None
@@ -78,6 +96,16 @@ class Task(View):
     started_at: datetime | None
     ended_at: datetime | None
     settled_at: datetime | None
+
+
+class ShownTask(Task):
+    """A task with all that its newest attempt said at its end, beside a report."""
+
+    outputs: dict[str, str] = Field(description="Named results.")
+    summary: str | None = Field(description="Markdown.")
+    summary_cut: bool = Field(description="The bot wrote a longer one.")
+    annotations: list[Annotation] = Field(description="Errors, warnings and notices; the first ones.")
+    annotation_counts: dict[AnnotationLevel, int] = Field(description="How many there were in all.")
 
 
 class WaitingReason(View):
@@ -127,6 +155,7 @@ def task_view(task: TaskView) -> Task:
         version=task.build_version,
         build=task.build_id,
         execution=task.execution_id,
+        progress=_progress(task.progress),
         output=Output(
             state=task.output.state,
             complete=task.output.state is OutputState.COMPLETE,
@@ -141,7 +170,20 @@ def task_view(task: TaskView) -> Task:
 
 
 _BUILT = {"flags", "parameters", "version", "build", "execution", "output", "report", "amendment", "next_task"}
+_BUILT |= {"progress"}
 _SAME = [name for name in Task.model_fields if name in TaskView.__slots__ and name not in _BUILT]
+
+
+def shown_task(task: TaskView, said: SaidRow | None) -> ShownTask:
+    """A task with what its newest attempt said."""
+    return ShownTask(
+        **dict(task_view(task)),
+        outputs={} if said is None else dict(said.outputs),
+        summary=said.summary or None if said else None,
+        summary_cut=said.summary_cut if said else False,
+        annotations=[Annotation.model_validate(one) for one in said.annotations] if said else [],
+        annotation_counts={level: (said.counts if said else {}).get(level, 0) for level in AnnotationLevel},
+    )
 
 
 def why_view(reasons: Sequence[Reasoned]) -> Why:
@@ -166,6 +208,10 @@ def output_of(one: ExecutionView) -> Output:
         bytes=one.output_bytes,
         sha256=one.output_sha256,
     )
+
+
+def _progress(progress: ProgressView | None) -> Progress | None:
+    return None if progress is None else Progress(percent=progress.percent, text=progress.text, at=progress.at)
 
 
 def _report(report: ReportView | None) -> Report | None:

@@ -10,11 +10,11 @@ from agent.wire.words import Outcome, TaskState
 from hub.api.call import Call, Nothing, Sent, Strict, View
 from hub.api.paging import Listing, Page, page
 from hub.api.route import Route, Spec, route
-from hub.api.task_views import Execution, Task, Why, execution_view, task_view, why_view
+from hub.api.task_views import Execution, ShownTask, Task, Why, execution_view, shown_task, task_view, why_view
 from hub.domain.access import Role
 from hub.domain.credits import Credit
 from hub.domain.task import TaskView
-from hub.services import automations, tasks, waiting
+from hub.services import automations, said, tasks, waiting
 from hub.services.effects import CloseSession, ReturnCredit
 from hub.services.tasks import NewTask as Wanted
 from hub.services.tasks import TaskFilter
@@ -121,9 +121,14 @@ async def create(call: Call[NewTask, Nothing]) -> Sent[Task]:
 
 
 @route("GET", "/tasks/{task}", Spec(role=Role.VIEWER, summary="Show a task"))
-async def show(call: Call[Nothing, Nothing]) -> Task:
-    """One task."""
-    return task_view(await call.read(lambda tx: find(tx, call.caller.workspace_id, call.path("task"))))
+async def show(call: Call[Nothing, Nothing]) -> ShownTask:
+    """One task, with what it said."""
+
+    def query(tx: Transaction) -> ShownTask:
+        task = find(tx, call.caller.workspace_id, call.path("task"))
+        return shown_task(task, said.of_execution(tx, task.workspace_id, task.execution_id))
+
+    return await call.read(query)
 
 
 @route("GET", "/tasks/{task}/executions", Spec(role=Role.VIEWER, summary="List a task's attempts", about="In order."))

@@ -113,6 +113,15 @@ class OutputView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressView:
+    """How far the bot has come, as it said last: percent where it knows, and a line for people."""
+
+    percent: float | None
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskView:
     """A task as services show it to the adapters: the row, the names of what it points at, its newest execution."""
 
@@ -166,3 +175,5 @@ class TaskView:
     amendment: ReportView | None = None
     """The newest amendment of a settled task."""
     output: OutputView = OutputView()
+    progress: ProgressView | None = None
+    """Of the newest execution."""

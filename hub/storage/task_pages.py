@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from agent.wire.task import Totals
 from agent.wire.words import Outcome, OutputState, Reason, ReportStatus, TaskState
-from hub.domain.task import OutputView, ReportView, TaskView
+from hub.domain.task import OutputView, ProgressView, ReportView, TaskView
 from hub.storage.direct import Direct
 from hub.storage.tables import amendments, automations, bots, builds, executions, runners, tasks, workspaces
 from hub.storage.transaction import Transaction
@@ -31,7 +31,7 @@ class TaskFilter:
 
 
 _JOINED = frozenset({"automation", "automation_name", "bot", "build_version", "runner", "workspace", "execution_id"})
-_JOINED |= {"execution_state", "secret_parameters", "report", "amendment", "output", "totals"}
+_JOINED |= {"execution_state", "secret_parameters", "report", "amendment", "output", "totals", "progress"}
 _OWN = [name for name in TaskView.__slots__ if name not in _JOINED] + ["total", "processed", "failed"]
 _NEWEST_EXECUTION = (
     sa.select(executions.c.id)
@@ -77,6 +77,9 @@ _VIEW = (
         executions.c.output_bytes,
         executions.c.output_lines,
         executions.c.output_sha256,
+        executions.c.progress_percent,
+        executions.c.progress_text,
+        executions.c.progress_at,
         amendments.c.status.label("amended_status"),
         amendments.c.message.label("amended_message"),
         amendments.c.total.label("amended_total"),
@@ -168,10 +171,11 @@ def _view(row: Mapping[Any, Any]) -> TaskView:
         report=_report(row["report"], row["reported_at"]),
         amendment=_amendment(row),
         output=_output(row),
+        progress=_progress(row),
     )
 
 
-_BUILT = frozenset({"state", "outcome", "reason", "flags", "totals", "report", "amendment", "output"})
+_BUILT = frozenset({"state", "outcome", "reason", "flags", "totals", "report", "amendment", "output", "progress"})
 _PLAIN = [name for name in TaskView.__slots__ if name in _VIEW.selected_columns and name not in _BUILT]
 
 
@@ -215,3 +219,9 @@ def _output(row: Mapping[Any, Any]) -> OutputView:
         lines=row["output_lines"],
         sha256=row["output_sha256"],
     )
+
+
+def _progress(row: Mapping[Any, Any]) -> ProgressView | None:
+    if row["progress_at"] is None:
+        return None
+    return ProgressView(percent=row["progress_percent"], text=row["progress_text"], at=row["progress_at"])

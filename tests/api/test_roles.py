@@ -61,6 +61,7 @@ TABLE = (
     from_operator("POST /tasks", status=201, automation="invoices"),
     reads("GET /tasks/{task}"),
     reads("GET /tasks/{task}/executions"),
+    reads("GET /tasks/{task}/log"),
     reads("GET /tasks/{task}/why"),
     from_operator("POST /tasks/{task}/interrupt"),
     from_operator("POST /tasks/{task}/restart"),

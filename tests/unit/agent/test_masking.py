@@ -35,7 +35,7 @@ def masked(data: bytes, *secrets: bytes) -> bytes:
         json.dumps(SECRET)[1:-1].replace("/", "\\/").encode(),
         html.escape(SECRET).encode(),
         html.escape(SECRET, quote=False).encode(),
-        shlex.quote(SECRET).encode(),
+        shlex.quote(SECRET)[1:-1].encode(),
         repr(SECRET)[1:-1].encode(),
         SECRET.encode().hex().encode(),
         SECRET.encode().hex().upper().encode(),

@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ADAPTERS = frozenset({"cli", "web", "api", "maestro", "robocorp", "runners"})
-PURE_LIBRARIES = frozenset({"cronsim", "holidays", "pydantic"})
+PURE_LIBRARIES = frozenset({"cronsim", "holidays", "pydantic", "ruamel"})
 # Pure files decide; they ask nobody (style.md §2.4).
 PURE = ("hub.domain", "agent.wire", "agent.session", "agent.execution")
 IMPURE = frozenset({"asyncio", "time", "random", "secrets", "socket", "os", "subprocess", "threading"})

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from agent.wire.ids import Sha256Hex, WireBuildId
+from agent.wire.starting import PlatformNeeds, Start
 from agent.wire.words import Kind, OnDisconnect, ReportPolicy
 
 
@@ -73,11 +74,22 @@ class Launch(WireModel):
 
     kind: Kind
     entry: str
+    start: Start = Start.FILE
     args: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     python: str = ""
     report: ReportPolicy = ReportPolicy.OPTIONAL
     artifacts: str = ""
+    install: bool = False
+    """The build is itself a Python package, which is installed into its environment."""
+    path: tuple[str, ...] = ()
+    """Folders of the build in front of ``PATH``."""
+    python_path: tuple[str, ...] = ()
+    """Folders of the build that make up ``PYTHONPATH``."""
+    before: tuple[str, ...] = ()
+    """Command lines that run first, one after the other; the first that fails ends the run with its exit code."""
+    needs: tuple[PlatformNeeds, ...] = ()
+    """What differs from platform to platform; empty where nothing does."""
 
 
 class BuildReference(WireModel):
@@ -105,12 +117,29 @@ class Ladder(WireModel):
 
 
 class Limits(WireModel):
-    """Bounds of one execution."""
+    """Bounds of one execution; None is no bound (`core.md` §4, `reliability.md` S20)."""
 
     run_limit_s: float | None = Field(default=24 * 3600.0, gt=0)
+    """From the verdict on."""
     no_progress_s: float | None = Field(default=None, gt=0)
+    """Since its last output, progress or call of the gateway."""
     lost_after_s: float = Field(default=600.0, ge=120)
     output_bytes: int = Field(default=1024**3, gt=0)
+    """Output that the hub does not hold yet; above it output is dropped and counted, the bot goes on."""
+    memory_bytes: int | None = Field(default=None, gt=0)
+    """Of the whole tree."""
+    processes: int | None = Field(default=None, gt=0)
+    """Processes and their threads, of the whole tree."""
+    cpu_cores: float | None = Field(default=None, gt=0)
+    """More is not given; it is no reason to end a bot."""
+    cpu_seconds: float | None = Field(default=None, gt=0)
+    """Of the whole tree, those that have ended included."""
+    disk_bytes: int | None = Field(default=None, gt=0)
+    """What it adds below its folder: work, artifacts, tmp."""
+    open_files: int | None = Field(default=None, gt=0)
+    """Of each process; the call that would open more fails."""
+    file_bytes: int | None = Field(default=None, gt=0)
+    """Of each file; the call that would write more fails."""
     ladder: Ladder = Ladder()
 
 

@@ -79,8 +79,19 @@ class PreparationState(StrEnum):
 class Kind(StrEnum):
     """What a package is; decides how its process is started (`bot-packages.md` §2)."""
 
+    ROBOCORP = "robocorp"
     BOTCITY = "botcity"
+    PROJECT = "project"
+    """A Python project: ``pyproject.toml`` with ``[project]``, locked or not."""
+    ROBOT = "robot"
+    """A Robot Framework suite."""
+    SCRIPT = "script"
+    """A Python script that carries its own requirements (PEP 723)."""
     PYTHON = "python"
+    NODE = "node"
+    JAVA = "java"
+    POWERSHELL = "powershell"
+    BATCH = "batch"
     SHELL = "shell"
     EXECUTABLE = "executable"
 

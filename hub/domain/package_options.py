@@ -12,6 +12,7 @@ from agent.wire.paths import UnsafePathError, check_path
 from agent.wire.words import Kind, ReportPolicy
 
 FILE_NAME = "botyard.toml"
+_ENTRY_MAX = 1024
 
 
 class OptionError(ValueError):
@@ -55,7 +56,7 @@ def parse(values: Mapping[str, Any], *, where: str) -> PackageOptions:
     said = {name: value for name, value in values.items() if value is not None}
     readers: dict[str, Callable[[str, object], Any]] = {
         "kind": _kind,
-        "entry": _path,
+        "entry": _entry,
         "args": _words,
         "command": _words,
         "python": _text,
@@ -85,6 +86,15 @@ def _text(where: str, value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise OptionError(f"{where} must be a text")
     return value.strip()
+
+
+def _entry(where: str, value: object) -> str:
+    """A file, a module, a function, a script or a task: what kind it is for decides."""
+    entry = _text(where, value).replace("\\", "/").removeprefix("./") or "."
+    parts = entry.split("/")
+    if len(entry) > _ENTRY_MAX or not entry.isprintable() or entry.startswith("/") or ".." in parts:
+        raise OptionError(f"{where} must name something in the package, not {entry[:60]!a}")
+    return entry
 
 
 def _path(where: str, value: object) -> str:

@@ -1,5 +1,6 @@
 """Which Python a package asks for, in the words that resolver and runner take (bot-packages.md §3)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.wire.python_versions import clauses, exact_version, floor_of, holds
@@ -40,3 +41,8 @@ def choose(said: str, *, where: str) -> PythonChoice:
         return PythonChoice(request=request, floor=floor)
     upper = [part for part in parts if part.startswith(("<", "!=", "=="))]
     return PythonChoice(request=",".join([ANY_PYTHON.request, *upper]), floor=ANY_PYTHON.floor)
+
+
+def lowest(choices: Sequence[PythonChoice]) -> PythonChoice | None:
+    """The choice with the oldest floor: what a list for all of them is resolved from; None for none."""
+    return min(choices, key=lambda choice: tuple(int(part) for part in choice.floor.split(".")), default=None)

@@ -7,7 +7,7 @@ indexes are asked is a setting of the hub and of the runner, never of a package.
 
 import codecs
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from agent.wire.paths import UnsafePathError, check_path
@@ -49,6 +49,20 @@ class Requirements:
         return "".join(f"{line}\n" for line in self.lines)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockFile:
+    """A lock that the package brings along: uv turns it into a list of exact versions with hashes, asking nobody."""
+
+    path: str
+    files: Mapping[str, bytes]
+    """All that is read beside it, itself included, by path."""
+    script: str = ""
+    """The script that it belongs to; empty for a project's `uv.lock`."""
+    requires_python: str = ""
+    is_computed: bool = False
+    """Parts of the project come from its own set-up code, which the hub never runs (S47)."""
+
+
 def normalized_name(requirement: str) -> str:
     """The name that a requirement begins with, as indexes compare it (PEP 503)."""
     found = re.match(_NAME, requirement)
@@ -62,6 +76,11 @@ def collect(path: str, read: Callable[[str], bytes | None]) -> Requirements:
     leave the package or go round in circles.
     """
     return Requirements(path=path, lines=tuple(_lines(path, read, ())))
+
+
+def check_lines(lines: Iterable[str], where: str) -> Requirements:
+    """The requirements in `lines`, found at `where`. Raises RequirementError for more than a name with versions."""
+    return Requirements(path=where, lines=tuple(_checked(" ".join(line.split()), where) for line in lines))
 
 
 def check_lock(text: str, wanted: frozenset[str]) -> None:

@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     enroll.add_argument("--name", default="", help="the runner's name; the host's where not given")
     enroll.add_argument("--label", action="append", default=[], metavar="K=V", help="what tasks ask for; repeatable")
     enroll.add_argument("--slots", type=int, default=1, metavar="N", help="bots at once (default 1)")
+    enroll.add_argument("--ca", default=None, metavar="FILE", help="a private authority's certificate, PEM; kept")
     enroll.add_argument("--again", action="store_true", help="make this home another runner; what it held is gone")
     run = _add(commands, "run", "run the daemon in the foreground", _run)
     run.add_argument("--slots", type=int, default=None, metavar="N", help="bots at once; enrolment's where not given")
@@ -89,6 +90,7 @@ def _enroll(path: Path, options: argparse.Namespace) -> int:
 
     if not 1 <= options.slots <= 64:
         raise SetupError("--slots is a number from 1 to 64")
+    settings = load_settings(path, current_environment(), {})
     wish = Wish(
         url=options.url,
         token=read_token(options.token),
@@ -96,6 +98,9 @@ def _enroll(path: Path, options: argparse.Namespace) -> int:
         name=options.name,
         labels=parse_labels(options.label),
         slots=options.slots,
+        ca=None if options.ca is None else Path(options.ca),
+        known_ca=settings.authority(path),
+        proxy=settings.proxy,
         again=options.again,
         version=agent_version(),
     )

@@ -4,6 +4,7 @@ Each field is one declaration: unit in the name, default, help. The environment'
 field's name in capitals; ``BOTYARD_AGENT_HOME`` is the home's.
 """
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.errors import SetupError
+from agent.ports.files import Disk
 
 PREFIX = "BOTYARD_AGENT_"
 
@@ -23,8 +25,21 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     slots: int | None = Field(default=None, ge=0, le=64, description="bots at once; enrolment's number where not set")
+    ca: str | None = Field(
+        default=None,
+        description="PEM file of a private authority, trusted beside the system's; from the home if relative",
+    )
+    proxy: str | None = Field(
+        default=None,
+        repr=False,
+        description="http://[user:password@]host:port on the way to the hub, or direct; HTTPS_PROXY where not set",
+    )
     log_format: Literal["text", "json"] = Field(default="text", description="how the daemon's own log is written")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="least level logged")
+
+    def authority(self, home: Path) -> Path | None:
+        """The file of the private authority, if there is one."""
+        return None if self.ca is None else home / self.ca
 
 
 def load_settings(home: Path, environment: Mapping[str, str], overrides: Mapping[str, Any]) -> Settings:
@@ -45,6 +60,15 @@ def home_folder(argument: str | None, environment: Mapping[str, str]) -> Path:
     import platformdirs
 
     return Path(platformdirs.user_state_path("botyard-agent", appauthor=False))
+
+
+def remember(home: Path, disk: Disk, name: str, value: str) -> None:
+    """Write one setting to ``agent.toml`` of the home, durably; what else stands there stays as it is."""
+    path = home / "agent.toml"
+    known = (disk.read(path) or b"").decode("utf-8", "replace").splitlines()
+    kept = [line for line in known if line.partition("=")[0].strip() != name]
+    # A setting belongs before the first table; a JSON string is a TOML string.
+    disk.write_durable(path, "\n".join([f"{name} = {json.dumps(value)}", *kept, ""]).encode())
 
 
 def _from_file(path: Path) -> dict[str, Any]:

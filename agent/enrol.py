@@ -18,8 +18,9 @@ from pydantic import ValidationError
 from agent.errors import AgentError, SetupError
 from agent.home import Home, Membership
 from agent.keys import new_key, public_key
-from agent.link import Address, parse_address, tls_context
+from agent.link import Address, parse_address, proxy_to, tls_context, why_unreached
 from agent.machine import describe
+from agent.ports.proxies import Proxy
 from agent.wire.enrolment import ENROL_PATH, TOKEN_PREFIX, Enrolled, EnrolmentRequest
 
 _TIMEOUT_S = 20.0
@@ -36,6 +37,12 @@ class Wish:
     name: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     slots: int = 1
+    ca: Path | None = None
+    """A private authority's file: kept in the home, trusted beside the system's from now on."""
+    known_ca: Path | None = None
+    """The one that ``agent.toml`` names already."""
+    proxy: str | None = None
+    """The setting of that name."""
     again: bool = False
     """Also where this home is, or was, a runner already."""
     version: str = ""
@@ -49,6 +56,7 @@ def enrol(home: Home, wish: Wish) -> Membership:
         raise SetupError(f"{home.path} is runner {known.name} of {known.hub_url}; enroll --again makes it another one")
     if wish.again:
         home.start_over()
+    authority = None if wish.ca is None else _read_authority(wish.ca)
     key = new_key()
     home_id, fingerprint = home.prepare(key)
     platform = describe()
@@ -62,7 +70,9 @@ def enrol(home: Home, wish: Wish) -> Membership:
         agent_version=wish.version,
         platform=platform,
     )
-    answer = _ask(address, request, wish.token)
+    answer = _ask(
+        _Way(address=address, ca=wish.ca or wish.known_ca, proxy=proxy_to(address, wish.proxy)), request, wish.token
+    )
     membership = Membership(
         hub_url=address.origin,
         hub_id=answer.hub_id,
@@ -73,6 +83,8 @@ def enrol(home: Home, wish: Wish) -> Membership:
         slots=wish.slots,
         insecure=wish.insecure,
     )
+    if authority is not None:
+        home.keep_authority(authority)
     home.join_hub(membership)
     return membership
 
@@ -91,6 +103,12 @@ def read_token(source: str) -> str:
     return token
 
 
+def _read_authority(path: Path) -> bytes:
+    """Its PEM, tried. Raises SetupError."""
+    tls_context(path)
+    return path.read_bytes()
+
+
 def parse_labels(pairs: list[str]) -> dict[str, str]:
     """``key=value`` pairs. Raises SetupError for anything else."""
     labels: dict[str, str] = {}
@@ -102,33 +120,50 @@ def parse_labels(pairs: list[str]) -> dict[str, str]:
     return labels
 
 
-def _ask(address: Address, request: EnrolmentRequest, token: str) -> Enrolled:
-    status, body = _post(address, request.model_dump_json().encode(), token)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """How the hub is reached before there is a home that says so."""
+
+    address: Address
+    ca: Path | None
+    proxy: Proxy | None
+
+    def open(self) -> HTTPConnection:
+        """A connection that is made at the first request. Raises SetupError for an unusable authority."""
+        hub = urlsplit(self.address.origin)
+        host, port = (self.proxy.host, self.proxy.port) if self.proxy else (hub.hostname or "", hub.port)
+        connection = (
+            HTTPSConnection(host, port, timeout=_TIMEOUT_S, context=tls_context(self.ca))
+            if self.address.is_secure
+            else HTTPConnection(host, port, timeout=_TIMEOUT_S)
+        )
+        if self.proxy is not None:
+            connection.set_tunnel(hub.hostname or "", hub.port, self.proxy.headers)
+        return connection
+
+
+def _ask(way: _Way, request: EnrolmentRequest, token: str) -> Enrolled:
+    status, body = _post(way, request.model_dump_json().encode(), token)
     if status not in {200, 201}:
-        raise _refusal(status, body, address)
+        raise _refusal(status, body, way.address)
     try:
         return Enrolled.model_validate_json(body)
     except ValidationError:
-        raise AgentError(f"{address.origin} did not answer like a hub") from None
+        raise AgentError(f"{way.address.origin} did not answer like a hub") from None
 
 
-def _post(address: Address, body: bytes, token: str) -> tuple[int, bytes]:
-    parts = urlsplit(address.origin)
-    host = parts.hostname or ""
-    connection = (
-        HTTPSConnection(host, parts.port, timeout=_TIMEOUT_S, context=tls_context())
-        if address.is_secure
-        else HTTPConnection(host, parts.port, timeout=_TIMEOUT_S)
-    )
+def _post(way: _Way, body: bytes, token: str) -> tuple[int, bytes]:
+    connection = way.open()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Accept": "application/json"}
     try:
         connection.request("POST", ENROL_PATH, body, headers)
         answer = connection.getresponse()
         return answer.status, answer.read(_ANSWER_MAX_BYTES)
     except ssl.SSLError as error:
-        raise AgentError(f"{address.origin}: its certificate is not accepted ({error.reason or error})") from None
+        raise AgentError(f"{way.address.origin}: {why_unreached(error, way.address)}") from None
     except (OSError, HTTPException) as error:
-        raise AgentError(f"{address.origin} is not reached: {str(error) or type(error).__name__}") from None
+        why = why_unreached(error, way.address, way.proxy)
+        raise AgentError(f"{way.address.origin} is not reached: {why}") from None
     finally:
         connection.close()
 

@@ -6,8 +6,9 @@ The gateway knows bots by their token only. It never sees the spool, the link or
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+from agent.ports.proxies import Proxy
 from agent.wire.facts import ReportFact
 from agent.wire.task import TaskSnapshot
 
@@ -38,6 +39,16 @@ class Forward:
     epoch: int
     ssl_context: ssl.SSLContext | None
     """None for plain http (loopback, or allowed at enrolment)."""
+    proxy: Proxy | None = None
+    """What stands on the way to the hub."""
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """The way as aiohttp's keywords; a ticket is never sent on to where an answer points."""
+        known: dict[str, Any] = {"ssl": self.ssl_context or True, "allow_redirects": False}
+        if self.proxy is not None:
+            known |= {"proxy": self.proxy.url, "proxy_headers": self.proxy.headers}
+        return known
 
 
 class BotExecution(Protocol):

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from agent.config import remember
 from agent.errors import AgentError, SetupError
 from agent.machine import fingerprint, same_machine
 from agent.ports.files import Disk
@@ -108,6 +109,11 @@ class Home:
     def join_hub(self, membership: Membership) -> None:
         """After enrolment: from here on this home is a runner."""
         self._write("identity.json", asdict(membership))
+
+    def keep_authority(self, pem: bytes) -> None:
+        """Keep a private authority's certificate in the home, and say in ``agent.toml`` that it counts."""
+        self._disk.write_durable(self.path / "ca.pem", pem)
+        remember(self.path, self._disk, "ca", "ca.pem")
 
     def home_id(self) -> str:
         """32 hexadecimal digits, made once for this home."""

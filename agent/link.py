@@ -10,17 +10,20 @@ import secrets
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxyStatus, InvalidStatus, ProxyError
 
 from agent.errors import SetupError
+from agent.ports.proxies import LOOPBACK, BadProxy, Proxy, proxy_for
+from agent.ports.trust import BadAuthority, client_context, tls_fault
 from agent.wire.enrolment import LINK_PATH, NONCE_HEADER
 from agent.wire.limits import FRAME_MAX_BYTES, HANDSHAKE_S, PING_S, SILENCE_S
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_KNOWN_AUTHORITY = "name its file as ca in agent.toml (or enroll --ca FILE), or add it to the system's store"
 _SEND_BUFFER_BYTES = 128 * 1024
 _FRAMES_READ_AHEAD = 64
 _CLOSE_S = 2.0
@@ -69,7 +72,7 @@ def parse_address(url: str, *, insecure: bool) -> Address:
     if parts.path.strip("/") or parts.query:
         raise SetupError(f"{url!r}: give the hub's address without a path")
     is_secure = parts.scheme == "https"
-    if not is_secure and not insecure and parts.hostname not in _LOOPBACK:
+    if not is_secure and not insecure and parts.hostname not in LOOPBACK:
         raise SetupError(f"{url} would send everything in plain text: use https, or --insecure if you mean it")
     try:
         port = parts.port or (443 if is_secure else 80)
@@ -80,11 +83,30 @@ def parse_address(url: str, *, insecure: bool) -> Address:
     return Address(origin=f"{parts.scheme}://{host}:{port}", link_url=link, is_secure=is_secure)
 
 
-def tls_context() -> ssl.SSLContext:
-    """TLS against the system's own store of authorities."""
-    import truststore
+def tls_context(ca: Path | None = None) -> ssl.SSLContext:
+    """TLS against the system's own store of authorities, and those in `ca`. Raises SetupError for an unusable file."""
+    try:
+        return client_context(ca)
+    except BadAuthority as error:
+        raise SetupError(str(error)) from None
 
-    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+def proxy_to(address: Address, chosen: str | None) -> Proxy | None:
+    """The proxy on the way, by setting or environment. Raises SetupError for one that can't be used."""
+    parts = urlsplit(address.origin)
+    try:
+        return proxy_for(parts.scheme, parts.hostname or "", parts.port or 0, chosen)
+    except BadProxy as error:
+        raise SetupError(str(error)) from None
+
+
+def why_unreached(error: Exception, address: Address, proxy: Proxy | None = None) -> str:
+    """One sentence for a person: what went wrong on the way to the hub, and the remedy (R51)."""
+    host = urlsplit(address.origin).hostname or ""
+    if isinstance(error, ssl.SSLError):
+        return tls_fault(error, host, _KNOWN_AUTHORITY)
+    text = str(error) or type(error).__name__
+    return f"{text} (by {proxy.shown})" if proxy is not None and isinstance(error, OSError) else text
 
 
 def make_nonce() -> str:
@@ -119,13 +141,14 @@ class WebSocketLink:
         await self._connection.close(1000, reason.encode()[:100].decode("utf-8", "ignore"))
 
 
-async def dial(address: Address, nonce: str, context: ssl.SSLContext | None) -> Link:
+async def dial(address: Address, nonce: str, context: ssl.SSLContext | None, proxy: Proxy | None = None) -> Link:
     """Connect and upgrade. Raises OSError, TimeoutError or LinkClosedError; only a valid 101 counts (R52)."""
     try:
         connection = await connect(
             address.link_url,
             ssl=context if address.is_secure else None,
             additional_headers={NONCE_HEADER: nonce},
+            proxy=proxy.url_with_credentials if proxy else None,
             compression=None,
             max_size=FRAME_MAX_BYTES,
             max_queue=_FRAMES_READ_AHEAD,
@@ -138,9 +161,21 @@ async def dial(address: Address, nonce: str, context: ssl.SSLContext | None) -> 
         )
     except InvalidStatus as error:
         raise LinkClosedError(f"the hub answered {error.response.status_code} to the upgrade") from None
+    except InvalidProxyStatus as error:
+        raise LinkClosedError(_refused_by(proxy, error.response.status_code)) from None
+    except ProxyError:
+        raise LinkClosedError(f"{proxy.shown if proxy else 'the proxy'} did not answer like one") from None
     except InvalidHandshake as error:
         raise LinkClosedError(f"not a hub of ours: {error}") from None
     return WebSocketLink(connection)
+
+
+def _refused_by(proxy: Proxy | None, status: int) -> str:
+    shown = proxy.shown if proxy else "the proxy"
+    if status == 407:
+        wrong = "does not take its name and password" if proxy and proxy.user else "asks for a name and password"
+        return f"{shown} {wrong}: http://USER:PASSWORD@HOST:PORT as proxy in agent.toml, or HTTPS_PROXY"
+    return f"{shown} answered {status}: does it let this machine through to the hub?"
 
 
 @dataclass(slots=True)

@@ -35,12 +35,7 @@ class TicketedHub:
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as client,
-                client.get(
-                    f"{forward.base_url}{path}",
-                    headers=headers,
-                    ssl=forward.ssl_context or True,
-                    allow_redirects=False,
-                ) as answer,
+                client.get(f"{forward.base_url}{path}", headers=headers, **forward.how) as answer,
             ):
                 await _check(answer, path)
                 async for piece in _from(answer, start):
@@ -58,7 +53,7 @@ class TicketedHub:
             async with (
                 asyncio.timeout(_UPLOAD_S),
                 aiohttp.ClientSession() as client,
-                client.put(url, data=data, headers=_headers(forward), ssl=forward.ssl_context or True) as answer,
+                client.put(url, data=data, headers=_headers(forward), **forward.how) as answer,
             ):
                 await _check(answer, path)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

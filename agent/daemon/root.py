@@ -26,7 +26,7 @@ from agent.folders import Folders
 from agent.home import Home, Membership
 from agent.keys import proofs
 from agent.ledger import Ledger
-from agent.link import parse_address, tls_context
+from agent.link import parse_address, proxy_to, tls_context
 from agent.machine import boot_id, describe
 from agent.ports import Clock, Disk, SystemClock, SystemDisk
 from agent.session_effects import Identity
@@ -71,7 +71,7 @@ async def _live(home: Home, membership: Membership, settings: Settings, ports: P
     spool = await Spool.open(folders.spool)
     try:
         slots = Slots(settings.slots if settings.slots is not None else membership.slots)
-        way = _way(home, membership, slots.count)
+        way = _way(home, membership, settings, slots.count)
         uplink = Uplink(way)
         builds = await asyncio.to_thread(
             open_builds,
@@ -103,7 +103,7 @@ async def _live(home: Home, membership: Membership, settings: Settings, ports: P
         await spool.close()
 
 
-def _way(home: Home, membership: Membership, slots: int) -> Way:
+def _way(home: Home, membership: Membership, settings: Settings, slots: int) -> Way:
     address = parse_address(membership.hub_url, insecure=membership.insecure)
     identity = Identity(
         runner_id=membership.runner_id,
@@ -117,8 +117,11 @@ def _way(home: Home, membership: Membership, slots: int) -> Way:
         platform=describe(),
         slots=slots,
     )
-    tls = tls_context() if address.is_secure else None
-    return Way(address=address, identity=identity, proofs=proofs(home.private_key()), tls=tls)
+    tls = tls_context(settings.authority(home.path)) if address.is_secure else None
+    proxy = proxy_to(address, settings.proxy)
+    if proxy is not None:
+        log.info("the way to the hub leads through %s", proxy.shown)
+    return Way(address=address, identity=identity, proofs=proofs(home.private_key()), tls=tls, proxy=proxy)
 
 
 def agent_version() -> str:

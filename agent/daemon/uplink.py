@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, assert_never
 from agent.errors import SetupError
 from agent.execution import Phase
 from agent.gateway_port import Forward
-from agent.link import Address, Backoff, Link, LinkClosedError, dial, make_nonce
+from agent.link import Address, Backoff, Link, LinkClosedError, dial, make_nonce, why_unreached
+from agent.ports.proxies import Proxy
 from agent.session import Session, Stage
 from agent.session_effects import (
     CloseLink,
@@ -66,6 +67,7 @@ class Way:
     identity: Identity
     proofs: Proofs
     tls: ssl.SSLContext | None
+    proxy: Proxy | None = None
 
 
 class Uplink:
@@ -109,9 +111,10 @@ class Uplink:
             runner_nonce=nonce,
         )
         try:
-            link = await dial(self._way.address, nonce, self._way.tls)
+            link = await dial(self._way.address, nonce, self._way.tls, self._way.proxy)
         except (OSError, TimeoutError, LinkClosedError) as error:
-            return CloseLink(reason=CloseReason.HANDSHAKE, message=str(error) or type(error).__name__)
+            why = why_unreached(error, self._way.address, self._way.proxy)
+            return CloseLink(reason=CloseReason.HANDSHAKE, message=why)
         session = Session(self._way.identity, joining, self._way.proofs, house.clock.monotonic())
         self._connection = Connection(self, link, session)
         try:
@@ -161,6 +164,7 @@ class Uplink:
             ticket=connection.session.welcome.ticket,
             epoch=connection.session.epoch,
             ssl_context=self._way.tls,
+            proxy=self._way.proxy,
         )
 
     async def wait_forward(self, not_epoch: int = 0) -> Forward:

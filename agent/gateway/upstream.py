@@ -142,8 +142,7 @@ class Upstream:
             forward.base_url + call.target,
             headers=headers,
             data=call.body.pieces() if call.body.size else None,
-            ssl=forward.ssl_context or True,
-            allow_redirects=False,
+            **forward.how,
         )
         return await _begin(response)
 

@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from hub.storage.direct import Direct
 from hub.storage.tables import counters
 from hub.storage.transaction import Transaction
 
@@ -19,7 +20,7 @@ def _take(insert: Any) -> Any:
     )
 
 
-_TAKE = {"sqlite": _take(sqlite.insert(counters)), "postgresql": _take(postgresql.insert(counters))}
+_TAKE = {"sqlite": Direct(_take(sqlite.insert(counters))), "postgresql": Direct(_take(postgresql.insert(counters)))}
 
 
 def take_number(tx: Transaction, workspace_id: str, counter: str) -> int:
@@ -29,4 +30,5 @@ def take_number(tx: Transaction, workspace_id: str, counter: str) -> int:
     back.
     """
     values = {"workspace": workspace_id, "counter": counter}
-    return int(tx.connection.execute(_TAKE[tx.connection.dialect.name], values).scalar_one())
+    (row,) = _TAKE[tx.connection.dialect.name].rows(tx, values)
+    return int(row["value"])

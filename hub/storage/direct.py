@@ -1,18 +1,22 @@
 """Statements on their shortest way: on SQLite past SQLAlchemy's execution, which takes 0.27 ms CPU for each of them.
 
 Made once at import, like every statement (libraries.md, the database pattern, 1 and 5). Types go through their own
-processors both ways; PostgreSQL runs the same statement as ever. For the hottest statements only: an error is the
-driver's own here (`hub.storage.sqlite.connection.error_code` reads both).
+processors both ways, or through shorter ones that do the same; PostgreSQL runs the same statement as ever. For the
+hottest statements only: an error is the driver's own here (`hub.storage.sqlite.connection.error_code` reads both).
 """
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from hub.storage.json_text import dump_json
+from hub.storage.tables.columns import Json, UtcTime, sqlite_time
 from hub.storage.transaction import Transaction
 
 _Processor = Callable[[Any], Any]
@@ -33,9 +37,9 @@ class _Form:
 
 
 class Direct:
-    """One SELECT or UPDATE with fixed columns."""
+    """One SELECT, UPDATE or INSERT with fixed columns."""
 
-    def __init__(self, statement: sa.Select[Any] | sa.Update) -> None:
+    def __init__(self, statement: sa.Select[Any] | sa.Update | sa.Insert) -> None:
         self._statement = statement
         self._form: _Form | None = None
 
@@ -47,45 +51,89 @@ class Direct:
         return rows[0] if rows else None
 
     def rows(self, tx: Transaction, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """All rows of a SELECT."""
-        if tx.connection.dialect.name != "sqlite":
+        """All rows of a SELECT, or of what an INSERT returns."""
+        if not tx.is_sqlite:
             return [dict(row) for row in tx.connection.execute(self._statement, values).mappings()]
         form = self._form or self._made(tx.connection.dialect)
         found = []
-        for raw in _execute(tx, form, values):
+        for raw in _driver(tx).execute(form.text, _bound(form, values)):
             row = dict(zip(form.names, raw, strict=True))
             for name, convert in form.converted:
-                row[name] = convert(row[name])
+                value = row[name]
+                if value is not None:
+                    row[name] = convert(value)
             found.append(row)
         return found
 
     def run(self, tx: Transaction, values: Mapping[str, Any]) -> int:
-        """Execute an UPDATE; how many rows it changed."""
-        if tx.connection.dialect.name != "sqlite":
+        """Execute an UPDATE or INSERT; how many rows it changed."""
+        if not tx.is_sqlite:
             return tx.connection.execute(self._statement, values).rowcount
-        return _execute(tx, self._form or self._made(tx.connection.dialect), values).rowcount
+        form = self._form or self._made(tx.connection.dialect)
+        return _driver(tx).execute(form.text, _bound(form, values)).rowcount
+
+    def run_each(self, tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Execute an INSERT or UPDATE for each of `rows`."""
+        if not tx.is_sqlite:
+            tx.connection.execute(self._statement, rows)
+            return
+        form = self._form or self._made(tx.connection.dialect)
+        _driver(tx).executemany(form.text, [_bound(form, row) for row in rows])
 
     def _made(self, dialect: sa.Dialect) -> _Form:
         compiled = self._statement.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)
-        if compiled.post_compile_params or compiled.literal_execute_params or compiled.update_prefetch:
+        is_late = compiled.update_prefetch or compiled.insert_prefetch
+        if compiled.post_compile_params or compiled.literal_execute_params or is_late:
             raise TypeError(f"a statement that is completed at each execution: {compiled}")
-        columns = list(self._statement.selected_columns) if isinstance(self._statement, sa.Select) else []
-        processors = [(str(one.key), one.type.dialect_impl(dialect).result_processor(dialect, None)) for one in columns]
+        processors = [(str(one.key), _reader(one.type, dialect)) for one in _columns(self._statement)]
         names = compiled.positiontup or []
-        types = {name: compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names}
         self._form = _Form(
             text=str(compiled),
-            binds=[(name, types[name]) for name in names],
+            binds=[(name, _writer(compiled.binds[name].type, dialect)) for name in names],
             fixed={name: compiled.binds[name].effective_value for name in names if not compiled.binds[name].required},
-            names=[str(one.key) for one in columns],
+            names=[name for name, _ in processors],
             converted=[(name, processor) for name, processor in processors if processor is not None],
         )
         return self._form
 
 
-def _execute(tx: Transaction, form: _Form, values: Mapping[str, Any]) -> sqlite3.Cursor:
-    known = {**form.fixed, **values}
-    bound = [known[name] if convert is None else convert(known[name]) for name, convert in form.binds]
-    driver = cast("sqlite3.Connection", tx.connection.connection.driver_connection)
-    return driver.execute(form.text, bound)
+def insertion(table: sa.Table, *columns: str) -> Direct:
+    """An INSERT of these columns of `table`; the others are NULL or what the schema says."""
+    return Direct(sa.insert(table).values({name: sa.bindparam(name, type_=table.c[name].type) for name in columns}))
+
+
+def _columns(statement: sa.Select[Any] | sa.Update | sa.Insert) -> list[sa.ColumnElement[Any]]:
+    chosen = statement.selected_columns if isinstance(statement, sa.Select) else statement.exported_columns
+    return list(chosen)
+
+
+def _reader(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> _Processor | None:
+    """What makes the driver's value, if there is one, the program's."""
+    if isinstance(kind, UtcTime):
+        return _moment
+    return orjson.loads if kind is Json else kind.dialect_impl(dialect).result_processor(dialect, None)
+
+
+def _writer(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> _Processor | None:
+    """What makes the program's value the driver's."""
+    if isinstance(kind, UtcTime):
+        return sqlite_time
+    return _json_text if kind is Json else kind.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _moment(kept: str) -> datetime:
+    return datetime.fromisoformat(kept + "+00:00")
+
+
+def _json_text(value: Any) -> str | None:
+    return None if value is None else dump_json(value)
+
+
+def _bound(form: _Form, values: Mapping[str, Any]) -> list[Any]:
+    known = {**form.fixed, **values} if form.fixed else values
+    return [known[name] if convert is None else convert(known[name]) for name, convert in form.binds]
+
+
+def _driver(tx: Transaction) -> sqlite3.Connection:
+    return cast("sqlite3.Connection", tx.connection.connection.driver_connection)

@@ -1,4 +1,4 @@
-"""Execution rows and what arrives for them: facts, late reports, artifacts. Guards stand in the statements."""
+"""Execution rows and what arrives for them: facts, late reports. Guards stand in the statements."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from hub.storage.direct import Direct
-from hub.storage.tables import artifacts, executions, facts, late_reports, runners, tasks
+from hub.storage.tables import executions, facts, late_reports, runners, tasks
 from hub.storage.transaction import Transaction
-from hub.storage.updates import Update
+from hub.storage.updates import Insert, Update
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ _MADE = sa.select(sa.func.count()).where(
     executions.c.task_id == sa.bindparam("task"),
     executions.c.state != "void",
 )
-_INSERT = sa.insert(executions)
+_INSERT = Insert(executions)
 _CHANGE = Update(executions, _HERE & (executions.c.state == sa.bindparam("seen")))
 _RUNNERS_EPOCH = sa.exists().where(
     runners.c.workspace_id == executions.c.workspace_id,
@@ -85,10 +85,9 @@ _ABSENT = (
     .where(_HERE, executions.c.state == "granted", executions.c.epoch < sa.bindparam("mine"), _RUNNERS_EPOCH)
     .values(state="void", void_reason="absent", settled_at=sa.bindparam("at"))
 )
-_INSERT_FACT = sa.insert(facts)
+_INSERT_FACT = Insert(facts)
 _INSERT_LATE = sa.insert(late_reports)
-_INSERT_ARTIFACT = sa.insert(artifacts)
-_REPORTS = (
+_REPORTS = Direct(
     sa.select(facts.c.seq, facts.c.body)
     .where(
         facts.c.workspace_id == sa.bindparam("workspace"),
@@ -98,7 +97,7 @@ _REPORTS = (
     )
     .order_by(facts.c.seq)
 )
-_LAST_BODY = (
+_LAST_BODY = Direct(
     sa.select(facts.c.body)
     .where(
         facts.c.workspace_id == sa.bindparam("workspace"),
@@ -188,7 +187,7 @@ def made(tx: Transaction, workspace_id: str, task_id: str) -> int:
 
 def insert(tx: Transaction, values: Mapping[str, Any]) -> None:
     """Add an execution with its permit."""
-    tx.connection.execute(_INSERT, dict(values))
+    _INSERT.run(tx, values)
 
 
 def change(tx: Transaction, row: ExecutionRow, values: Mapping[str, Any]) -> bool:
@@ -211,20 +210,20 @@ def note_facts(tx: Transaction, row: ExecutionRow, last: int) -> bool:
 
 def insert_facts(tx: Transaction, workspace_id: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Keep facts for ever."""
-    tx.connection.execute(_INSERT_FACT, [{**row, "workspace_id": workspace_id, "received_at": tx.now} for row in rows])
+    _INSERT_FACT.run_each(tx, [{**row, "workspace_id": workspace_id, "received_at": tx.now} for row in rows])
 
 
 def bodies(tx: Transaction, workspace_id: str, execution_id: str, kind: str) -> list[tuple[int, dict[str, Any]]]:
     """(seq, body) of the facts of one kind that were in time, in order."""
     named = {"workspace": workspace_id, "execution": execution_id, "kind": kind}
-    return [(row.seq, row.body) for row in tx.connection.execute(_REPORTS, named)]
+    return [(row["seq"], row["body"]) for row in _REPORTS.rows(tx, named)]
 
 
 def last_body(tx: Transaction, workspace_id: str, execution_id: str, kind: str) -> dict[str, Any] | None:
     """The newest fact of one kind, late or not."""
     named = {"workspace": workspace_id, "execution": execution_id, "kind": kind}
-    found: dict[str, Any] | None = tx.connection.execute(_LAST_BODY, named).scalar_one_or_none()
-    return found
+    found = _LAST_BODY.one(tx, named)
+    return None if found is None else found["body"]
 
 
 def insert_late_report(tx: Transaction, workspace_id: str, execution_id: str, seq: int, body: Mapping[str, Any]) -> str:
@@ -233,8 +232,3 @@ def insert_late_report(tx: Transaction, workspace_id: str, execution_id: str, se
     row = {"workspace_id": workspace_id, "id": late_id, "execution_id": execution_id, "seq": seq, "body": dict(body)}
     tx.connection.execute(_INSERT_LATE, {**row, "received_at": tx.now})
     return late_id
-
-
-def insert_artifact(tx: Transaction, workspace_id: str, values: Mapping[str, Any]) -> None:
-    """Attach a stored blob to a task under a name."""
-    tx.connection.execute(_INSERT_ARTIFACT, {**values, "workspace_id": workspace_id, "created_at": tx.now})

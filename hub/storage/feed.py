@@ -13,15 +13,17 @@ never stands before one that its transaction had seen.
 """
 
 import hashlib
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
 from hub.storage.json_text import dump_json
 from hub.storage.tables import events
+from hub.storage.tables.columns import sqlite_time
 from hub.storage.transaction import NewEvent
 
 NUMBERING_LOCK = 0x626F7479_66656564
@@ -78,10 +80,11 @@ def append_numbered(connection: sa.Connection, recorded: Sequence[NewEvent], now
         row = _row(event, now)
         head = next_head(head, row)
         data = None if event.data is None else dump_json(event.data)
-        kept = row | {"pos": head.pos, "chain": head.chain, "at": _sqlite_time(now), "data": data}
+        kept = row | {"pos": head.pos, "chain": head.chain, "at": sqlite_time(now), "data": data}
         rows.append(tuple(kept[name] for name in _NUMBERED))
     if rows:
-        connection.exec_driver_sql(_INSERT_NUMBERED, rows)
+        driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+        driver.executemany(_INSERT_NUMBERED, rows)
     return head
 
 
@@ -115,11 +118,6 @@ def next_head(head: Head, row: Mapping[str, Any] | sa.RowMapping) -> Head:
     content = {name: row[name] for name in _FIELDS}
     content |= {"pos": pos, "workspace_id": row["workspace_id"], "at": moment.astimezone(UTC).isoformat()}
     return Head(pos, hashlib.sha256(head.chain + dump_json(content).encode()).digest())
-
-
-def _sqlite_time(moment: datetime) -> str:
-    """As `UtcTime` is kept by SQLite."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
 
 
 def _row(event: NewEvent, now: datetime) -> dict[str, Any]:

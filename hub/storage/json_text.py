@@ -6,6 +6,8 @@ from typing import Any
 
 _NUL = "\x00"
 _REPLACEMENT = "\ufffd"
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
+"""Made once: `json.dumps` makes an encoder for each call."""
 
 
 def dump_json(value: Any) -> str:
@@ -13,10 +15,9 @@ def dump_json(value: Any) -> str:
 
     Raises ValueError for NaN and infinities, TypeError for what JSON has no word for.
     """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    text = _encode(value)
     if "\\u0000" in text:
-        cleaned = _without_nul(value)
-        text = json.dumps(cleaned, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+        text = _encode(_without_nul(value))
     return text
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from hub.storage.direct import Direct
 from hub.storage.tables import automations, bots, builds, label_sets, tasks, workspaces
 from hub.storage.transaction import Transaction
-from hub.storage.updates import Update
+from hub.storage.updates import Insert, Update
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +207,7 @@ _DUE = _DUE.order_by(tasks.c.not_before).limit(sa.bindparam("at_most", type_=sa.
 _QUEUE = sa.update(tasks).where(_HERE, _WAITING).values(state="queued", updated_at=sa.bindparam("at"))
 _NEXT_DUE = sa.select(sa.func.min(tasks.c.not_before)).where(_WAITING)
 _WORKSPACES_WITH_QUEUED = sa.select(tasks.c.workspace_id).where(_QUEUED).distinct()
-_INSERT = sa.insert(tasks)
+_INSERT = Insert(tasks)
 _FINISH = Update(
     tasks,
     _HERE & (tasks.c.state == sa.bindparam("from")) & (tasks.c.fence == sa.bindparam("seen")),
@@ -243,7 +243,7 @@ def next_round(tx: Transaction, workspace_id: str, number: int) -> int:
 def insert(tx: Transaction, workspace_id: str, task_id: str, values: Mapping[str, Any]) -> None:
     """Add a task."""
     row = {**values, "workspace_id": workspace_id, "id": task_id, "created_at": tx.now, "updated_at": tx.now}
-    tx.connection.execute(_INSERT, row)
+    _INSERT.run(tx, row)
 
 
 def target(tx: Transaction, workspace_id: str, task_id: str, build_id: str | None = None) -> Target:

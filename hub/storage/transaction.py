@@ -64,6 +64,11 @@ class Transaction:
     """`new_id("tsk")` gives a fresh, time-ordered id `tsk_…`."""
     readonly: bool = False
     recorded: list[NewEvent] = field(default_factory=list)
+    is_sqlite: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Ask the dialect once, not at each statement."""
+        self.is_sqlite = self.connection.dialect.name == "sqlite"
 
     def record(self, event: NewEvent) -> None:
         """Append one row to the event feed, in this transaction.

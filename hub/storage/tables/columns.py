@@ -47,6 +47,17 @@ class UtcTime(sa.types.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def sqlite_time(value: datetime | None) -> str | None:
+    """An instant as SQLite keeps it under `UtcTime`: UTC without a zone, to the microsecond."""
+    if value is None:
+        return None
+    if value.tzinfo is not UTC:
+        if value.tzinfo is None:
+            raise ValueError("a stored time needs a time zone")
+        value = value.astimezone(UTC)
+    return value.isoformat(sep=" ", timespec="microseconds")[:26]
+
+
 class Prose(sa.types.TypeDecorator[str]):
     """Text that a bot or a person wrote: NUL characters, which PostgreSQL refuses, become U+FFFD on both engines."""
 

@@ -49,6 +49,7 @@ from agent.wire.limits import HANDSHAKE_S, OUTPUT_DATA_MAX_BYTES
 from agent.wire.messages import (
     Bye,
     Challenge,
+    Collect,
     Desired,
     Drain,
     FactAck,
@@ -65,6 +66,7 @@ from agent.wire.messages import (
     Rejected,
     Resumed,
     ResumeEnd,
+    SetLimits,
     SlotBusy,
     SlotFree,
     Stamp,
@@ -155,7 +157,7 @@ class Session:
                 # The answer to an unknown one is a void, which needs lanes from its first fact on.
                 self._track(message.execution_id)
                 return [Deliver(message=message)]
-            case Interrupt() | Forget() | Desired() | Drain():
+            case Interrupt() | Collect() | SetLimits() | Forget() | Desired() | Drain():
                 return [Deliver(message=message)]
             case FactAck():
                 return self._fact_ack(message)

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from agent.lanes import FactWish
 from agent.wire.messages import (
+    Collect,
     Desired,
     Drain,
     Forget,
@@ -14,6 +15,7 @@ from agent.wire.messages import (
     Interrupt,
     Query,
     Resumed,
+    SetLimits,
     Stamp,
     Start,
     Stop,
@@ -119,7 +121,7 @@ class Opened:
 class Deliver:
     """A message for the executions, slots or builds; acted on before anything is awaited."""
 
-    message: Resumed | Start | Query | Stop | Interrupt | Forget | Desired | Drain
+    message: Resumed | Start | Query | Stop | Interrupt | Collect | SetLimits | Forget | Desired | Drain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

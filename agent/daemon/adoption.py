@@ -26,7 +26,7 @@ from agent.inventory import recover
 from agent.shim.client import ShimGone, ShimRefused
 from agent.shim.verdict import VerdictError
 from agent.spool import Tombstone
-from agent.wire.facts import ArtifactFact, ExitFact, Fact
+from agent.wire.facts import ExitFact, Fact
 from agent.wire.words import VoidReason
 
 log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ def _keep(house: House, desk: Desk, value: LocalExecution, order: StoredOrder, f
     if order.work is not None:
         # The shim knows more, where it lives; where it does not, nobody else says what is secret.
         keeper.masks.add(secret_values(order.work))
-    keeper.stored_artifacts = {fact.body.name for fact in facts if isinstance(fact.body, ArtifactFact)}
+    keeper.artifacts.recall(facts)
     survivors = any(fact.body.survivors for fact in facts if isinstance(fact.body, ExitFact))
     if value.slot is not None and (value.phase in {Phase.ORDERED, Phase.STARTED} or survivors):
         house.slots.adopt(value.slot, value.execution_id, is_stuck=survivors)

@@ -7,6 +7,7 @@ from typing import assert_never
 from agent.daemon.handover import hand_over, order_of
 from agent.daemon.house import House, shim_stamp
 from agent.daemon.keeper import Keeper
+from agent.daemon.limiting import tell_limits
 from agent.daemon.uplink import DRAINING_BY_HUB
 from agent.execution import LocalExecution
 from agent.execution_events import CannotStart, ForgetAsked, StopAsked
@@ -14,7 +15,7 @@ from agent.folders import StoredOrder
 from agent.ledger import Admission
 from agent.session_effects import Deliver, HeartbeatAcked
 from agent.shim.client import ShimGone, ShimRefused
-from agent.wire.messages import Desired, Drain, Forget, Interrupt, Query, Resumed, Start, Stop
+from agent.wire.messages import Collect, Desired, Drain, Forget, Interrupt, Query, Resumed, SetLimits, Start, Stop
 from agent.wire.words import OnDisconnect, VoidReason
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,10 @@ class Desk:
                 self._resumed(resumed)
             case Interrupt() as interrupt:
                 self._interrupt(interrupt)
+            case SetLimits() as changed:
+                self._set_limits(changed)
+            case Collect() as collect:
+                self._collect(collect)
             case Forget() as forget:
                 self._forget(forget.execution_id)
             case Desired() as desired:
@@ -123,6 +128,17 @@ class Desk:
         keeper = self._house.keepers.get(interrupt.execution_id)
         if keeper is not None and interrupt.fence == keeper.value.fence:
             keeper.interrupted = True
+
+    def _collect(self, collect: Collect) -> None:
+        keeper = self._house.keepers.get(collect.execution_id)
+        if keeper is not None and collect.fence == keeper.value.fence:
+            self._house.collector.collect_now(keeper)
+
+    def _set_limits(self, changed: SetLimits) -> None:
+        keeper = self._house.keepers.get(changed.execution_id)
+        if keeper is not None and changed.fence == keeper.value.fence:
+            keeper.limits = changed.limits
+            keeper.spawn(tell_limits(keeper), "limits")
 
     def _forget(self, execution_id: str) -> None:
         keeper = self._house.keepers.get(execution_id)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, assert_never
 
+from agent.artifacts import Brought
 from agent.builds.short_tmp import drop_short
 from agent.daemon import conclusion, watch
 from agent.daemon.house import House
@@ -37,6 +38,7 @@ from agent.output import Follower
 from agent.shim.client import ShimClient
 from agent.shim.verdict import Verdict, VerdictKind
 from agent.spool import SpoolFullError
+from agent.wire.task import Limits
 from agent.wire.words import VoidReason
 
 log = logging.getLogger(__name__)
@@ -62,6 +64,8 @@ class Keeper:
     """Bytes of output that are known to be in the segments."""
     masks_known: bool = False
     """True once the shim's masks are known here; only then the gateway takes this bot's calls."""
+    limits: Limits | None = None
+    """Bounds that the hub set while it ran; None while those of its order stand."""
     client: ShimClient | None = None
     connected: asyncio.Event = field(default_factory=asyncio.Event)
     interrupted: bool = False
@@ -69,7 +73,7 @@ class Keeper:
     """True once the exit is on its way into the loop."""
     ended_at: float | None = None
     """`Clock.monotonic` when the tree was empty; the bot's token dies soon after."""
-    stored_artifacts: set[str] = field(default_factory=set)
+    artifacts: Brought = field(default_factory=Brought)
     decided: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the verdict is known and spooled."""
     met: asyncio.Event = field(default_factory=asyncio.Event)

@@ -17,7 +17,7 @@ from agent.wire.limits import (
     PROGRESS_TEXT_MAX,
     SILENCE_S,
 )
-from agent.wire.task import BotText, BuildReference, WireModel, Work
+from agent.wire.task import BotText, BuildReference, Limits, WireModel, Work
 from agent.wire.words import PreparationState, StopCause
 
 Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -198,10 +198,27 @@ class Stop(WireModel):
     order: StopOrder
 
 
+class SetLimits(WireModel):
+    """Keep these bounds from now on, all of them anew; open files and file size are those of the start."""
+
+    type: Literal["set_limits"] = "set_limits"
+    execution_id: WireExecutionId
+    fence: int = Field(ge=1)
+    limits: Limits
+
+
 class Interrupt(WireModel):
     """A person asked the bot to finish by itself: a flag, no signal (`maestro.md` §4)."""
 
     type: Literal["interrupt"] = "interrupt"
+    execution_id: WireExecutionId
+    fence: int = Field(ge=1)
+
+
+class Collect(WireModel):
+    """Bring the files that a running bot has left so far; lost, it is asked again (`bot-packages.md` §6)."""
+
+    type: Literal["collect"] = "collect"
     execution_id: WireExecutionId
     fence: int = Field(ge=1)
 
@@ -324,6 +341,8 @@ ToRunner = Annotated[
     | Query
     | Stop
     | Interrupt
+    | SetLimits
+    | Collect
     | FactAck
     | OutputAck
     | OutputRewind

@@ -14,13 +14,13 @@ from aiohttp import web
 
 from agent.wire.builds import LOCK_MAX_BYTES
 from agent.wire.enrolment import ENROL_PATH
-from agent.wire.uploads import ARTIFACT_ROUTE, EXECUTION_HEADER
+from agent.wire.uploads import ARTIFACT_ROUTE, EXECUTION_HEADER, OFFSET_HEADER
 from hub.context import Hub
 from hub.errors import BotyardError, Conflict, Forbidden, Invalid, NotFound, Unavailable
 from hub.runners import enrolment
 from hub.runners.session import RunnerSession
 from hub.runners.sessions import Sessions
-from hub.runners.uploads import OFFSET_HEADER, TooLarge, Uploads, read_part
+from hub.runners.uploads import TooLarge, Uploads, read_part
 from hub.services import artifacts
 from hub.services.bots import Speaker
 from hub.services.build_files import BuildFiles
@@ -44,7 +44,7 @@ class RunnerHttp:
         self._hub = hub
         self._sessions = sessions
         self._builds = BuildFiles(hub.store, hub.blobs)
-        self._uploads = Uploads(hub.settings.data / "uploads", hub.disk, hub.blobs)
+        self._uploads = Uploads(hub.settings.data / "uploads", hub.disk, hub.clock, hub.blobs)
 
     def routes(self) -> list[web.RouteDef]:
         """All of them."""

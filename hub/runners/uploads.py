@@ -2,24 +2,33 @@
 
 An upload may go on where it broke off: ``Content-Range: bytes 4096-8191/8192`` continues a file of which the hub has
 4096 bytes, which is what ``Upload-Offset`` of a HEAD or of a 409 says. Without the header it begins anew.
+
+A draft is `uploads/<workspace>/<sha256>`, of which a crash leaves what had reached the disk: the digest at the end
+decides (R56). Drafts that nobody has gone on with for a day are swept, as is everything else that an earlier hub left
+in the folder.
 """
 
 import asyncio
-import hashlib
+import logging
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 
-from agent.ports import Disk
+from agent.ports import Clock, Disk
 from agent.wire.uploads import ARTIFACT_MAX_BYTES
 from hub.errors import Conflict, Invalid
 from hub.storage.blobs import READ_BYTES, Blob, Blobs
 
-OFFSET_HEADER = "Upload-Offset"
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)\Z")
+SILENCE_S = 30.0
+"""An upload without a byte for this long is given up: its runner begins again where it broke off."""
+ORPHAN_S = 24 * 3600.0
+"""A draft of this age that nobody has gone on with is removed: its runner would have to begin anew."""
+SWEEP_EVERY_S = 3600.0
+_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})\Z")
+
+log = logging.getLogger(__name__)
 
 
 class TooLarge(Invalid):
@@ -37,21 +46,31 @@ class Part:
 class Uploads:
     """Files under way, one draft per workspace and digest. Blocking work goes to threads."""
 
-    def __init__(self, folder: Path, disk: Disk, blobs: Blobs) -> None:
+    def __init__(self, folder: Path, disk: Disk, clock: Clock, blobs: Blobs) -> None:
+        """Made before the hub listens: what an earlier one left in `folder` is swept."""
         self._folder = folder
         self._disk = disk
+        self._clock = clock
         self._blobs = blobs
         self._busy: set[Path] = set()
+        self._sweep_at = clock.monotonic()
+        self._clear()
+        self._sweep_when_due()
 
     def offset(self, workspace_id: str, sha256: str) -> int:
-        """Bytes that are here of an unfinished upload."""
+        """Bytes that are here of an unfinished upload. Blocks."""
+        self._sweep_when_due()
         draft = self._draft(workspace_id, sha256)
-        return draft.stat().st_size if draft.exists() else 0
+        try:
+            return draft.stat().st_size
+        except FileNotFoundError:
+            return 0
 
     async def take(self, workspace_id: str, sha256: str, part: Part, request: web.Request) -> Blob | None:
         """Append a request's body; the blob once the file is whole and its digest right, None before.
 
-        Raises Conflict (`upload_offset`) where the part does not begin at the offset, Invalid for another digest.
+        Raises Conflict (`upload_offset`) where the part does not begin at the offset, Invalid for another digest,
+        TimeoutError when no more bytes come.
         """
         draft = self._draft(workspace_id, sha256)
         if draft in self._busy:
@@ -65,6 +84,32 @@ class Uploads:
         finally:
             self._busy.discard(draft)
 
+    def sweep(self) -> list[Path]:
+        """Remove drafts that nobody has gone on with for a day; what was removed. Blocks."""
+        before = self._clock.now().timestamp() - ORPHAN_S
+        drafts = [path for folder in self._folder.glob("wsp_*") for path in folder.iterdir()]
+        old = [path for path in drafts if path not in self._busy and path.lstat().st_mtime < before]
+        for path in old:
+            path.unlink(missing_ok=True)
+        return old
+
+    def _sweep_when_due(self) -> None:
+        """Once an hour, when somebody comes by: there is nothing to sweep where nobody does."""
+        now = self._clock.monotonic()
+        if now < self._sweep_at:
+            return
+        self._sweep_at = now + SWEEP_EVERY_S
+        try:
+            self.sweep()
+        except OSError as error:
+            log.warning("half uploads could not be swept: %s", error)
+
+    def _clear(self) -> None:
+        """Remove packages that were on their way to an earlier hub (`hub/api/uploads.py`): nobody goes on with them."""
+        for folder in self._folder.iterdir() if self._folder.is_dir() else ():
+            if folder.is_dir() and not folder.is_symlink() and not folder.name.startswith("wsp_"):
+                self._disk.remove_tree(folder)
+
     async def _append(self, draft: Path, part: Part, request: web.Request) -> int:
         await asyncio.to_thread(self._disk.make_folder, draft.parent)
         file = await asyncio.to_thread(self._disk.open_append, draft)
@@ -72,7 +117,7 @@ class Uploads:
             if part.start > file.size:
                 raise Conflict("upload_offset", "The part begins behind what is here.", {"offset": file.size})
             file.truncate(part.start)
-            async for piece in request.content.iter_chunked(READ_BYTES):
+            while piece := await _piece(request):
                 if file.size + len(piece) > min(part.total or ARTIFACT_MAX_BYTES, ARTIFACT_MAX_BYTES):
                     raise TooLarge("too_large", f"A file has at most {ARTIFACT_MAX_BYTES} bytes.")
                 await asyncio.to_thread(file.write, piece)
@@ -81,12 +126,10 @@ class Uploads:
             file.close()
 
     def _finish(self, draft: Path, sha256: str) -> Blob:
-        try:
-            if _digest(draft) != sha256:
-                raise Invalid("other_digest", "The bytes have another sha256 than the address says.")
-            return self._blobs.add(_pieces(draft))
-        finally:
-            draft.unlink(missing_ok=True)
+        blob = self._blobs.take(draft, sha256)
+        if blob is None:
+            raise Invalid("other_digest", "The bytes have another sha256 than the address says.")
+        return blob
 
     def _draft(self, workspace_id: str, sha256: str) -> Path:
         return self._folder / workspace_id / sha256
@@ -103,17 +146,12 @@ def read_part(request: web.Request) -> Part:
     start, last, total = (int(number) for number in found.groups())
     if not start <= last < total:
         raise Invalid("bad_range", "Content-Range reads bytes FIRST-LAST/TOTAL.")
+    if total > ARTIFACT_MAX_BYTES:
+        raise TooLarge("too_large", f"A file has at most {ARTIFACT_MAX_BYTES} bytes.")
     return Part(start=start, total=total)
 
 
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    for piece in _pieces(path):
-        digest.update(piece)
-    return digest.hexdigest()
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(READ_BYTES):
-            yield piece
+async def _piece(request: web.Request) -> bytes:
+    """What has come of the body, at most a piece; empty at its end. Raises TimeoutError when nothing comes."""
+    async with asyncio.timeout(SILENCE_S):
+        return await request.content.read(READ_BYTES)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from agent.wire.messages import Interrupt, Permit, Start, Stop, StopOrder
+from agent.wire.messages import Collect, Interrupt, Permit, Start, Stop, StopOrder
 from agent.wire.task import BuildReference, Launch, Limits, TaskSnapshot, Work
 from agent.wire.words import OnDisconnect, ReportPolicy, StopCause, TaskState
 from hub.domain.credits import Credit
@@ -54,6 +54,11 @@ def stop(execution: ExecutionRow, cause: StopCause, by: str | None) -> Stop:
 def interrupt(execution: ExecutionRow) -> Interrupt:
     """The request that the bot finish by itself."""
     return Interrupt(execution_id=execution.id, fence=execution.fence)
+
+
+def collect(execution: ExecutionRow) -> Collect:
+    """The request to bring now what files there are."""
+    return Collect(execution_id=execution.id, fence=execution.fence)
 
 
 def report_policy(automation: str, launch: Launch) -> ReportPolicy:

@@ -7,10 +7,9 @@ import pytest
 
 from agent.wire.enrolment import ENROL_PATH
 from agent.wire.messages import Start
-from agent.wire.uploads import EXECUTION_HEADER, artifact_path
+from agent.wire.uploads import EXECUTION_HEADER, OFFSET_HEADER, artifact_path
 from hub.runners.admission import Admission
 from hub.runners.handshake import is_own_origin
-from hub.runners.uploads import OFFSET_HEADER
 from hub.services import artifacts
 from hub.services.build_files import BuildFiles
 from tests.runners.conftest import BUILD, LinkWorld

@@ -33,6 +33,22 @@ class FolderBlobs:
             draft.unlink(missing_ok=True)
         return blob
 
+    def take(self, path: Path, sha256: str) -> Blob | None:
+        """Store the file `path`, which lies on the store's disk, as the blob of that name; None when it is another.
+
+        Durable on return, and `path` is gone in either case. Raises OSError, and then it is still there.
+        """
+        file = self._disk.open_append(path)
+        try:
+            file.sync()
+            blob = Blob(sha256=_digest(path), size_bytes=file.size)
+        finally:
+            file.close()
+        if blob.sha256 == sha256:
+            self._place(path, blob)
+        path.unlink(missing_ok=True)
+        return blob if blob.sha256 == sha256 else None
+
     def size(self, sha256: str) -> int | None:
         """Length of a blob in bytes, None when there is no such blob."""
         try:
@@ -81,3 +97,8 @@ class FolderBlobs:
             # Names come out of rows and URLs; none but a digest ever becomes a path (S38).
             raise BlobGone(sha256[:64])
         return self._root / sha256[:2] / sha256
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 READ_BYTES = 256 * 1024
@@ -29,6 +30,13 @@ class Blobs(Protocol):
 
     def add(self, chunks: Iterable[bytes]) -> Blob:
         """Store the joined `chunks` durably. Raises whatever the iterable raises, and then nothing was stored."""
+        ...
+
+    def take(self, path: Path, sha256: str) -> Blob | None:
+        """Store the file `path`, which lies on the store's disk, as the blob of that name; None when it is another.
+
+        Durable on return, and `path` is gone in either case. Raises OSError, and then it is still there.
+        """
         ...
 
     def size(self, sha256: str) -> int | None:

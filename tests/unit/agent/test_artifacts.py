@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import artifacts
-from agent.artifacts import NOT_A_FOLDER, find_files
+from agent.artifacts.walking import LEFT_OUT_MAX, NOT_A_FOLDER, Bounds, LeftOut, find_files
 from agent.bot_files import NOT_REGULAR
 
 
@@ -25,22 +24,66 @@ def test_regular_files_by_relative_name_without_following_links(tmp_path: Path) 
     os.mkfifo(inside / "pipe")
 
     # when
-    found, left_out = find_files(tmp_path, [inside, tmp_path / "not there"])
+    found = find_files(tmp_path, [inside, tmp_path / "not there"])
 
     # then
-    assert [(file.name, file.size_bytes) for file in found] == [("a", 1), ("b/c.txt", 2)]
-    assert left_out == [f"{name}: {NOT_REGULAR}" for name in ("folder", "link", "pipe")]
+    assert [(file.name, file.size_bytes) for file in found.files] == [("a", 1), ("b/c.txt", 2)]
+    assert found.left_out.lines() == tuple(f"{name}: {NOT_REGULAR}" for name in ("folder", "link", "pipe"))
 
 
-def test_what_is_left_out_is_named_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_left_out_is_named_with_its_reason(tmp_path: Path) -> None:
     """G5: nothing is dropped in silence, and nothing is without bound (G8)."""
-    monkeypatch.setattr(artifacts, "ARTIFACT_MAX_BYTES", 3)
-    monkeypatch.setattr(artifacts, "ARTIFACTS_MAX", 2)
-    for name in "abcd":
-        (tmp_path / name).write_text("1234" if name == "a" else "1")
-    found, left_out = find_files(tmp_path, [tmp_path])
-    assert [file.name for file in found] == ["b", "c"]
-    assert left_out == ["a: larger than 3 bytes", "d: more than 2 files"]
+    # given
+    for name in "abcde":
+        (tmp_path / name).write_text({"a": "1234", "c": "123"}.get(name, "1"))
+
+    # when
+    found = find_files(tmp_path, [tmp_path], bounds=Bounds(file_bytes=3, files=2, total_bytes=3))
+
+    # then
+    assert [file.name for file in found.files] == ["b", "d"]
+    assert found.left_out.lines() == (
+        "a: larger than 3 bytes",
+        "c: all files together have more than 3 bytes",
+        "e: more than 2 files",
+    )
+
+
+def test_a_flood_of_names_is_not_looked_at_for_ever(tmp_path: Path) -> None:
+    """G8: bounded in time too, and it says so."""
+    for number in range(6):
+        (tmp_path / f"{number}.txt").touch()
+    found = find_files(tmp_path, [tmp_path], bounds=Bounds(entries=4))
+    assert len(found.files) == 4
+    assert found.left_out.lines() == (f"{tmp_path.name}: more than 4 entries; the rest was not looked at",)
+
+
+def test_many_left_out_files_are_counted() -> None:
+    """G5, G8: they travel in one fact."""
+    left_out = LeftOut()
+    for number in range(LEFT_OUT_MAX + 50):
+        left_out.add(f"{number}: too large")
+    assert len(left_out.lines()) == LEFT_OUT_MAX
+    assert left_out.lines()[-1] == "and 51 more"
+
+
+def test_two_files_of_one_name_both_come(tmp_path: Path) -> None:
+    """bot-packages.md §6: the kind's own folder beside `BOTYARD_ARTIFACTS`; masking must not merge two files either."""
+    # given
+    for folder in ("artifacts", "output"):
+        (tmp_path / folder).mkdir()
+        for name in ("log.html", "hunter2.txt", "hunter3.txt"):
+            (tmp_path / folder / name).write_text(folder)
+
+    # when
+    folders = [tmp_path / "artifacts", tmp_path / "output", tmp_path / "artifacts"]
+    found = find_files(tmp_path, folders, lambda text: text.replace("hunter2", "***").replace("hunter3", "***"))
+
+    # then
+    assert [file.name for file in found.files] == [
+        *("***.txt", "artifacts/***.txt", "log.html"),
+        *("output/***.txt", "output/*** (2).txt", "output/log.html"),
+    ]
 
 
 def test_a_folder_that_is_a_link_is_not_entered(tmp_path: Path) -> None:
@@ -53,18 +96,18 @@ def test_a_folder_that_is_a_link_is_not_entered(tmp_path: Path) -> None:
     (root / "artifacts").symlink_to(outside)
 
     # when
-    found, left_out = find_files(root, [root / "artifacts", root / "artifacts" / "out"])
+    found = find_files(root, [root / "artifacts", root / "artifacts" / "out"])
 
     # then
-    assert found == []
-    assert left_out == [f"artifacts: {NOT_A_FOLDER}", f"out: {NOT_A_FOLDER}"]
+    assert found.files == []
+    assert found.left_out.lines() == (f"artifacts: {NOT_A_FOLDER}", f"out: {NOT_A_FOLDER}")
 
 
 def test_a_file_that_becomes_a_link_before_it_is_sent_is_not_followed(tmp_path: Path) -> None:
     """S38: what is opened is what was found, or nothing."""
     # given
     (tmp_path / "a").write_text("x")
-    (file,), _ = find_files(tmp_path, [tmp_path])
+    (file,) = find_files(tmp_path, [tmp_path]).files
 
     # when
     (tmp_path / "a").unlink()

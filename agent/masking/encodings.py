@@ -165,16 +165,14 @@ def _json_forms(text: str) -> set[str]:
 
 
 def _markup_forms(text: str) -> Iterator[str]:
-    forms = {text}
-    for special in _MARKUP:
-        forms.update(_escaped(text, special, style) for style in _MARKUP_STYLES)
-    forms |= {form.replace("&quot;", "&#34;") for form in forms}
-    yield from forms
-    if text.isascii():
-        return
+    beyond = "".join(sorted({character for character in text if not character.isascii()}))
     for style in _MARKUP_STYLES:
-        table = {ord(character): style(character) for character in set(text) if not character.isascii()}
-        yield from (form.translate(table) for form in forms)
+        for special in _MARKUP:
+            form = text.translate(_table(special, style))
+            named = form if beyond == "" else form.translate({ord(each): style(each) for each in beyond})
+            for each in {form, named}:
+                yield each
+                yield each.replace("&quot;", "&#34;")
 
 
 def _shell_forms(text: str) -> Iterator[str]:

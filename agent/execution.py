@@ -43,8 +43,10 @@ from agent.execution_events import (
     LinkVoid,
     Reaped,
     Reported,
+    RowWritten,
     ShimLost,
     ShimStopped,
+    Spoken,
     Spool,
     Started,
     StopAsked,
@@ -52,7 +54,7 @@ from agent.execution_events import (
     Voided,
     Watch,
 )
-from agent.wire.facts import FactBody, ReportFact, StartedFact, StopFact, VoidFact, make_fact
+from agent.wire.facts import FactBody, ReportFact, RowFact, StartedFact, StopFact, VoidFact, make_fact
 from agent.wire.messages import Held, StopOrder
 from agent.wire.words import StopCause, VoidReason
 
@@ -100,6 +102,11 @@ class LocalExecution:
     report: ReportFact | None = None
     """The last report that was not late."""
     reports: int = 0
+    rows: int = 0
+    row_bytes: int = 0
+    """Rows of record logs, and their size in the spool."""
+    said: bool = False
+    """The one fact of what it said beside reports is there."""
     reaped: bool = False
 
     def held(self, output_bytes: int) -> Held:
@@ -148,6 +155,10 @@ def apply(execution: LocalExecution, event: Event) -> Step:  # noqa: C901, PLR09
             return _reported(execution, event)
         case ArtifactStored():
             return _artifact_stored(execution, event)
+        case RowWritten():
+            return _row_written(execution, event)
+        case Spoken():
+            return _spoken(execution, event)
         case Exited():
             return _exited(execution, event)
         case Concluded():
@@ -249,6 +260,23 @@ def _artifact_stored(execution: LocalExecution, event: ArtifactStored) -> Step:
     return _spool(execution, event.artifact)
 
 
+def _row_written(execution: LocalExecution, event: RowWritten) -> Step:
+    if execution.phase not in {Phase.STARTED, Phase.EXITED}:
+        raise IllegalEventError(execution, event)
+    size = row_size(event.row)
+    counted = replace(execution, rows=execution.rows + 1, row_bytes=execution.row_bytes + size)
+    return _spool(counted, event.row)
+
+
+def _spoken(execution: LocalExecution, event: Spoken) -> Step:
+    if execution.phase not in _HAS_STARTED:
+        raise IllegalEventError(execution, event)
+    if execution.said or execution.phase is Phase.FINAL:
+        # A daemon that was restarted in between reads the files again.
+        return execution, []
+    return _spool(replace(execution, said=True), event.said)
+
+
 def _exited(execution: LocalExecution, event: Exited) -> Step:
     if execution.phase in UNDECIDED or execution.phase is Phase.VOID:
         raise IllegalEventError(execution, event)
@@ -271,6 +299,11 @@ def _forget_asked(execution: LocalExecution) -> Step:
     if execution.phase not in {Phase.FINAL, Phase.VOID}:
         return execution, []
     return replace(execution, phase=Phase.FORGOTTEN), [Erase(outcome=execution.phase)]
+
+
+def row_size(row: RowFact) -> int:
+    """Bytes of a row as it is spooled."""
+    return len(row.model_dump_json().encode())
 
 
 def _begin_stop(execution: LocalExecution, order: StopOrder, at: datetime) -> Step:

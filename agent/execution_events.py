@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from agent.wire.facts import ArtifactFact, ExitFact, Fact, FinalFact, ReportFact
+from agent.wire.facts import ArtifactFact, ExitFact, Fact, FinalFact, ReportFact, RowFact, SaidFact
 from agent.wire.messages import StopOrder
 from agent.wire.words import StopCause, VoidReason
 
@@ -84,6 +84,20 @@ class ArtifactStored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RowWritten:
+    """The bot wrote a row of a record log."""
+
+    row: RowFact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """Its files and lines were read at its end, and it had said something there."""
+
+    said: SaidFact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exited:
     """The exit file is complete (or was made up for a shim that is gone)."""
 
@@ -113,6 +127,8 @@ Event: TypeAlias = (
     | ShimLost
     | Reported
     | ArtifactStored
+    | RowWritten
+    | Spoken
     | Exited
     | Concluded
     | ForgetAsked

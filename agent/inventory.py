@@ -7,7 +7,7 @@ again, and one that is there is not made twice (`core.md` §3, G9). Pure.
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from agent.execution import LocalExecution, Phase
+from agent.execution import LocalExecution, Phase, row_size
 from agent.output import wire_gap
 from agent.shim.exit_file import ExitRecord
 from agent.wire.facts import (
@@ -16,6 +16,8 @@ from agent.wire.facts import (
     FinalFact,
     Gap,
     ReportFact,
+    RowFact,
+    SaidFact,
     StartedFact,
     StopFact,
     Survivor,
@@ -35,6 +37,7 @@ def moment_of(wall_ns: int) -> datetime:
 def recover(fresh: LocalExecution, facts: Iterable[Fact]) -> LocalExecution:
     """The execution as its spooled facts tell it; `fresh` names it and its slot."""
     phase, last, reaped, reports = Phase.ORDERED, 0, False, 0
+    rows, row_bytes, has_spoken = 0, 0, False
     stop: StopOrder | None = None
     report: ReportFact | None = None
     for fact in facts:
@@ -53,6 +56,10 @@ def recover(fresh: LocalExecution, facts: Iterable[Fact]) -> LocalExecution:
             case ReportFact() as said:
                 reports += 1
                 report = report if said.late else said
+            case RowFact() as row:
+                rows, row_bytes = rows + 1, row_bytes + row_size(row)
+            case SaidFact():
+                has_spoken = True
             case _:
                 pass
     return LocalExecution(
@@ -65,6 +72,9 @@ def recover(fresh: LocalExecution, facts: Iterable[Fact]) -> LocalExecution:
         stop=stop,
         report=report,
         reports=reports,
+        rows=rows,
+        row_bytes=row_bytes,
+        said=has_spoken,
         reaped=reaped,
     )
 

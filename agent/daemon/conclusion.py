@@ -5,11 +5,14 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.cgroups.groups import Group, remove_group
+from agent.cgroups.killing import kill_cgroup
+from agent.daemon.last_words import tell_last_words
 from agent.execution_events import Concluded, Exited
+from agent.folders import StoredOrder
 from agent.inventory import final_fact, lost_exit
 from agent.output import Follower
 from agent.process import command_of, kill_leftovers
-from agent.process_cgroup import kill_cgroup, remove_cgroup
 from agent.shim.exit_file import ExitFileError, ExitRecord, read_exit
 from agent.shim.verdict import Verdict, VerdictError
 
@@ -23,12 +26,10 @@ _SPOILED = (FileNotFoundError, NotADirectoryError, IsADirectoryError, Permission
 
 async def find_exit(keeper: "Keeper") -> None:
     """The shim is gone without a finished exit file: end what is left of the tree, then say what is known."""
-    from agent.daemon.watch import report_from_file
-
     rebooted = keeper.order.boot_id != keeper.house.boot_id
     survivors = [] if rebooted else await asyncio.to_thread(_end_leftovers, keeper)
     record = await asyncio.to_thread(exit_record, keeper)
-    await report_from_file(keeper)
+    await tell_last_words(keeper, record)
     exit_ = lost_exit(record, rebooted=rebooted, survivors=survivors, at=keeper.house.clock.now())
     log.warning("%s: its shim is gone: %s", keeper.execution_id, exit_.how)
     keeper.post(Exited(exit=exit_))
@@ -38,9 +39,15 @@ async def conclude(keeper: "Keeper") -> None:
     """Bring the artifacts to the hub, however long that takes, then make the final fact."""
     left_out = await keeper.house.collector.collect(keeper)
     record, length = await asyncio.to_thread(_end_of_output, keeper)
-    if keeper.order.cgroup:
-        await asyncio.to_thread(remove_cgroup, Path(keeper.order.cgroup))
+    order = keeper.order
+    if order.cgroup or order.groups:
+        await asyncio.to_thread(remove_group, _group_of(order))
     keeper.post(Concluded(final=final_fact(record, length, left_out, keeper.house.clock.now())))
+
+
+def _group_of(order: StoredOrder) -> Group:
+    kill = Path(order.cgroup) if order.cgroup else None
+    return Group(kill=kill, limits={name: Path(folder) for name, folder in order.groups.items()})
 
 
 def _end_leftovers(keeper: "Keeper") -> list[tuple[int, str]]:

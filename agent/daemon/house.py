@@ -48,6 +48,14 @@ class Upstream(Protocol):
         """The execution is gone here."""
         ...
 
+    def note_progress(self, execution_id: str, percent: float | None, text: str) -> None:
+        """The bot says how far it has come: told at most once a second, masked; percent from 0 to 100."""
+        ...
+
+    def progress_ended(self, execution_id: str) -> None:
+        """Its last word is said: told at once, before the exit."""
+        ...
+
 
 @dataclass(slots=True, kw_only=True)
 class House:

@@ -35,9 +35,13 @@ from agent.folders import StoredOrder, write_order
 from agent.inventory import moment_of
 from agent.masking import PatternSet, mask_text
 from agent.output import Follower
+from agent.progress import Said
 from agent.shim.client import ShimClient
 from agent.shim.verdict import Verdict, VerdictKind
 from agent.spool import SpoolFullError
+from agent.wire.facts import RowFact
+from agent.wire.limits import PROGRESS_TEXT_MAX
+from agent.wire.messages import Progress
 from agent.wire.task import Limits
 from agent.wire.words import VoidReason
 
@@ -102,6 +106,13 @@ class Keeper:
     def mask(self, text: str) -> str:
         """The text without this execution's secrets."""
         return mask_text(text, self.masks)
+
+    def progress(self, said: Said) -> Progress:
+        """A word of its bot as it travels."""
+        text = self.mask(said.text)[:PROGRESS_TEXT_MAX] if said.text else ""
+        return Progress(
+            execution_id=self.execution_id, fence=self.value.fence, percent=said.percent, text=text, at=said.at
+        )
 
     def post(self, event: Event) -> None:
         """Let the loop take an event."""
@@ -197,7 +208,9 @@ class Keeper:
 
     async def _spool(self, effect: Spool) -> None:
         await self._when_there_is_room(lambda: self.house.spool.add(effect.fact))
-        log.info("%s %s", self.execution_id, effect.fact.body.kind)
+        # Rows may be thousands, and are no change of state.
+        level = logging.DEBUG if isinstance(effect.fact.body, RowFact) else logging.INFO
+        log.log(level, "%s %s", self.execution_id, effect.fact.body.kind)
         self.house.upstream.fact_spooled(effect.fact)
 
     async def _when_there_is_room(self, act: Callable[[], Awaitable[T]]) -> T:

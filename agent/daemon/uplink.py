@@ -9,16 +9,18 @@ import logging
 import random
 import ssl
 from collections import deque
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, assert_never
 
+from agent.daemon.telling import ProgressTeller, Tell
 from agent.errors import SetupError
 from agent.execution import Phase
 from agent.gateway_port import Forward
 from agent.link import Address, Backoff, Link, LinkClosedError, dial, make_nonce, why_unreached
 from agent.ports.proxies import Proxy
+from agent.progress import Said
 from agent.session import Session, Stage
 from agent.session_effects import (
     CloseLink,
@@ -42,7 +44,7 @@ from agent.session_effects import (
 from agent.spool import SpoolFullError
 from agent.wire.codec import ProtocolError, decode_to_runner, encode, encode_output
 from agent.wire.facts import Fact
-from agent.wire.messages import Held, Hello, Preparation, ToHub, ToRunner
+from agent.wire.messages import Held, Hello, Preparation, Progress, ToHub, ToRunner
 
 if TYPE_CHECKING:
     from agent.daemon.desk import Desk
@@ -79,6 +81,7 @@ class Uplink:
         self._opened = asyncio.Event()
         self.house: House
         self.desk: Desk
+        self.progress = ProgressTeller()
         self.last_problem = "not tried yet"
         """Why there is no session, for `status`."""
 
@@ -154,6 +157,20 @@ class Uplink:
         if self._connection is not None:
             self._connection.session.forgotten(execution_id)
 
+    def note_progress(self, execution_id: str, percent: float | None, text: str) -> None:
+        """The bot says how far it has come."""
+        said = Said(execution_id=execution_id, percent=percent, text=text, at=self.house.clock.now())
+        self.progress.note(self.house, said, self.tell)
+
+    def progress_ended(self, execution_id: str) -> None:
+        """Its last word is said."""
+        self.progress.ended(self.house, execution_id, self.tell)
+
+    @property
+    def tell(self) -> Tell | None:
+        """Sends words that nobody acknowledges; None while no session is open."""
+        return self._connection.tell if self._connection is not None and self.forward() is not None else None
+
     def forward(self) -> Forward | None:
         """The open session, for calls by HTTPS."""
         connection = self._connection
@@ -185,6 +202,7 @@ class Uplink:
         """A session is open."""
         self.last_problem = ""
         self._opened.set()
+        self.progress.again(self.house, self.tell)
 
 
 class Connection:
@@ -264,6 +282,10 @@ class Connection:
 
     def _held(self) -> list[Held]:
         return [keeper.value.held(keeper.available) for keeper in self._house.keepers.values()]
+
+    def tell(self, words: Sequence[Progress]) -> None:
+        """Send words that nobody acknowledges."""
+        self.perform(Send(message=word) for word in words)
 
     def perform(self, effects: Iterable[Effect]) -> None:
         """Do what the session says, in order, without waiting."""
@@ -371,4 +393,5 @@ class Connection:
     async def _tick(self) -> None:
         while True:
             self.perform(self.session.tick(self._house.moment(), self._house.readiness()))
+            self._uplink.progress.due(self._house, self._uplink.tell)
             await asyncio.sleep(_TICK_S)

@@ -2,20 +2,18 @@
 
 import asyncio
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.bot_files import open_inside
 from agent.daemon.conclusion import exit_record, read_verdict
+from agent.daemon.last_words import tell_last_words
+from agent.daemon.limiting import tell_limits
 from agent.execution import Phase
-from agent.execution_events import Exited, Reaped, Reported, ShimLost, ShimStopped
+from agent.execution_events import Exited, Reaped, ShimLost, ShimStopped
 from agent.inventory import exit_fact
 from agent.process import kill_tree, same_process
-from agent.result_file import RESULT_MAX_BYTES, read_result
 from agent.shim.client import Doorbell, DoorbellKind, ShimClient, ShimGone, ShimRefused
 from agent.shim.exit_file import ExitRecord
 from agent.shim.verdict import Verdict
-from agent.wire.facts import ReportFact
 from agent.wire.messages import StopOrder
 from agent.wire.task import Ladder
 from agent.wire.words import StopCause
@@ -81,6 +79,8 @@ async def _follow(keeper: "Keeper", client: ShimClient) -> None:
     keeper.client = client
     keeper.connected.set()
     keeper.met.set()
+    if keeper.limits is not None:
+        keeper.spawn(tell_limits(keeper), "limits")
     state = client.state
     keeper.house.upstream.output_available(keeper.execution_id, state.length)
     _stopping(keeper, state.cause, state.by)
@@ -125,35 +125,8 @@ def _emptied(keeper: "Keeper") -> None:
 
 async def _ended(keeper: "Keeper", record: ExitRecord) -> None:
     keeper.house.upstream.output_available(keeper.execution_id, record.output_bytes)
-    await report_from_file(keeper)
+    await tell_last_words(keeper, record)
     keeper.post(Exited(exit=exit_fact(record)))
-
-
-async def report_from_file(keeper: "Keeper") -> None:
-    """The bot's result file, once: a report in it comes before the exit. Says that the end is told from here on."""
-    if keeper.end_told:
-        return
-    keeper.end_told = True
-    report, known = await asyncio.to_thread(_result, keeper), keeper.value.report
-    if report is not None and (known is None or report.model_copy(update={"at": known.at}) != known):
-        keeper.post(Reported(report=report, from_file=True))
-
-
-def _result(keeper: "Keeper") -> ReportFact | None:
-    path = keeper.order.result
-    if path is None:
-        return None
-    try:
-        with open_inside(keeper.folder, Path(path)) as file:
-            data = file.read(RESULT_MAX_BYTES + 1)
-        if len(data) > RESULT_MAX_BYTES:
-            raise ValueError(f"it is larger than {RESULT_MAX_BYTES} bytes")  # noqa: TRY301 - one place for what is wrong
-        return read_result(data, keeper.house.clock.now(), keeper.mask)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        log.warning("%s: result file not read: %s", keeper.execution_id, error)
-        return None
 
 
 # --- stops -----------------------------------------------------------------------------------------------------------

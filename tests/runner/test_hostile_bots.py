@@ -45,7 +45,8 @@ async def ended(hub: ScriptedHub, ready: Ready, body: str) -> tuple[Start, Heard
 async def test_a_pipe_in_place_of_the_result(hub: ScriptedHub, ready: Ready) -> None:
     """S38, `core.md` §4: what is no regular file is no report; the execution ends all the same."""
     _, heard = await ended(hub, ready, "os.mkfifo(os.environ['BOTYARD_RESULT'])")
-    assert heard.kinds() == ["started", "exit", "final"]
+    assert heard.kinds() == ["started", "said", "exit", "final"]
+    assert "not a regular file" in heard.body("said").annotations[0].text
 
 
 async def test_a_link_in_place_of_the_result(hub: ScriptedHub, ready: Ready, tmp_path: Path) -> None:
@@ -53,7 +54,8 @@ async def test_a_link_in_place_of_the_result(hub: ScriptedHub, ready: Ready, tmp
     other = tmp_path / "other.json"
     other.write_text(json.dumps({"status": "partial", "message": "a stranger's file"}))
     _, heard = await ended(hub, ready, f"os.symlink({str(other)!r}, os.environ['BOTYARD_RESULT'])")
-    assert heard.kinds() == ["started", "exit", "final"]
+    assert heard.kinds() == ["started", "said", "exit", "final"]
+    assert "stranger" not in heard.body("said").model_dump_json()
 
 
 @pytest.mark.parametrize(
@@ -68,9 +70,11 @@ async def test_a_link_in_place_of_the_result(hub: ScriptedHub, ready: Ready, tmp
     ids=["deep", "deep objects", "binary", "wrong type", "infinite"],
 )
 async def test_a_result_that_is_no_report(hub: ScriptedHub, ready: Ready, text: str) -> None:
-    """G5: a broken result file is no report and ends nobody."""
+    """G5: a broken result file is no report and ends nobody; people are told which file it was."""
     _, heard = await ended(hub, ready, f"open(os.environ['BOTYARD_RESULT'], 'wb').write({text!r}.encode('latin-1'))")
-    assert heard.kinds() == ["started", "exit", "final"]
+    assert heard.kinds() == ["started", "said", "exit", "final"]
+    (annotation,) = heard.body("said").annotations
+    assert annotation.title == "BOTYARD_RESULT"
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,9 @@ class WaitingReason(View):
 
     code: WaitingCode
     message: str
-    runner: str | None
+    runner: str | None = Field(description="The runner that it is about, or that comes nearest.")
+    since: datetime | None = Field(description="From when it has held this task, as far as the hub knows.")
+    remedy: str = Field(description="The one change that would end it; empty where waiting is all there is to do.")
 
 
 class Why(View):
@@ -188,7 +190,8 @@ def shown_task(task: TaskView, said: SaidRow | None) -> ShownTask:
 
 def why_view(reasons: Sequence[Reasoned]) -> Why:
     """Why a task waits, as clients see it."""
-    return Why(reasons=[WaitingReason(code=one.code, message=one.message, runner=one.runner) for one in reasons])
+    fields = WaitingReason.model_fields
+    return Why(reasons=[WaitingReason(**{name: getattr(one, name) for name in fields}) for one in reasons])
 
 
 def execution_view(one: ExecutionView) -> Execution:

@@ -38,7 +38,7 @@ def offer(name: str = "vm1", **rest: object) -> Offer:
 
 def told(**changes: object) -> list[tuple[WaitingCode, str]]:
     found = why(dataclasses.replace(BASE, **changes))  # type: ignore[arg-type]
-    return [(reason.code, reason.message) for reason in found]
+    return [(reason.code, f"{reason.message} {reason.remedy}".strip()) for reason in found]
 
 
 def only(**changes: object) -> tuple[WaitingCode, str]:
@@ -83,7 +83,8 @@ def test_fit_runners_that_drain() -> None:
 def test_all_busy_counts_the_slots() -> None:
     two = [runner("a", slots=2), runner("b", slots=3)]
     code, message = only(runners=two, offers={"rnr_a": offer("a"), "rnr_b": offer("b")})
-    assert (WaitingCode.BUSY, "All 5 slots of runners that fit are busy: a, b.") == (code, message)
+    assert WaitingCode.BUSY == code
+    assert message.startswith("All 5 slots of runners that fit are busy: a, b. It starts when")
 
 
 def test_free_slots_mean_that_it_is_next() -> None:
@@ -155,3 +156,47 @@ def test_long_lists_are_cut() -> None:
     many = [runner(f"vm{number}", is_connected=False) for number in range(8)]
     _, message = only(runners=many)
     assert "vm4 and 3 more" in message
+
+
+def test_each_reason_says_since_when_it_holds_this_task() -> None:
+    """Issue 3, part 6: a runner that went away before the task came has held it only since then."""
+    before, queued, later = (START - timedelta(minutes=minutes) for minutes in (9, 5, 2))
+
+    def since(**changes: object) -> object:
+        return why(dataclasses.replace(BASE, queued_at=queued, **changes))[0].since  # type: ignore[arg-type]
+
+    assert queued == since(runners=[runner(is_connected=False, gone_since=before)])
+    assert later == since(runners=[runner(is_connected=False, gone_since=later)])
+    assert later == since(runners=[runner(busy_since=later)], offers={"rnr_vm1": offer()})
+    assert queued == since(build_id=None)
+    failed = runner(preparation=PreparationState.FAILED, told_at=later)
+    assert later == since(runners=[failed], offers={"rnr_vm1": offer(builds=frozenset())})
+
+
+def test_the_nearest_runner_is_the_one_that_lacks_least() -> None:
+    far, near = runner("a", labels={"os": "linux"}), runner("b", labels={"os": "windows"})
+    (reason,) = why(dataclasses.replace(BASE, needs={"os": "windows", "sap": ""}, runners=[far, near]))
+    assert ("b", True) == (reason.runner, "b lacks only sap" in reason.message)
+    assert "botyard runner token --label sap=VALUE" in reason.remedy
+
+
+def test_the_nearest_offline_runner_is_the_one_that_went_last() -> None:
+    gone = [runner(name, is_connected=False, gone_since=START - timedelta(hours=hours)) for name, hours in ABSENT]
+    (reason,) = why(dataclasses.replace(BASE, runners=gone))
+    assert ("b", "Start botyard-agent on b.") == (reason.runner, reason.remedy)
+
+
+ABSENT = (("a", 9), ("b", 1), ("c", 5))
+
+
+def test_busy_names_the_tasks_and_those_that_come_first() -> None:
+    """What an operator asks next: who has my slot, and who is before me."""
+    code, message = only(runners=[runner(busy_with=["12", "13.2"])], offers={"rnr_vm1": offer()}, ahead=3)
+    assert WaitingCode.BUSY == code
+    assert "vm1 (tasks 12, 13.2). 3 of its kind come first." in message
+
+
+def test_what_a_runner_says_of_its_fitness_is_repeated() -> None:
+    unfit = offer(is_ready=False, unfit=("no idle shim",))
+    code, message = only(runners=[runner()], offers={"rnr_vm1": unfit})
+    assert (WaitingCode.NOT_READY, True) == (code, "not fit to run bots: no idle shim." in message)

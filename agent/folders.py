@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from agent.ports.files import Disk
 from agent.wire.ids import WireExecutionId, WireTaskId
@@ -39,6 +39,10 @@ class StoredOrder(WireModel):
     artifacts: tuple[str, ...] = ()
     result: str | None = None
     cgroup: str | None = None
+    groups: dict[str, str] = Field(default_factory=dict)
+    """Folders of the control groups that limit it, by controller."""
+    kept: tuple[str, ...] = ()
+    """Controllers whose limit the kernel kept when it was handed over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

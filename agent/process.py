@@ -17,6 +17,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 EXECUTION_VARIABLE = "BOTYARD_EXECUTION_ID"
@@ -61,6 +62,39 @@ def descendants(pid: int) -> list[int]:
         found.extend(below)
         waiting.extend(below)
     return [each for each in found if start_of(each) is not None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What one process uses; its CPU time with that of the children it waited for."""
+
+    threads: int
+    cpu_seconds: float
+    resident_bytes: int
+
+
+def usage_of(pid: int) -> Usage | None:
+    """Return what a process uses now, or None when it is gone (a zombie uses nothing but its CPU time)."""
+    if sys.platform != "linux":
+        return _usage_by_psutil(pid)
+    fields = _stat(pid)
+    if fields is None:
+        return None
+    # utime, stime, cutime, cstime; then num_threads and rss of proc(5), counted from the state.
+    ticks = sum(int(field) for field in fields[11:15])
+    return Usage(threads=int(fields[17]), cpu_seconds=ticks / 100, resident_bytes=int(fields[21]) * _PAGE_BYTES)
+
+
+def memory_share_of(pid: int) -> int | None:
+    """Return its memory with each shared page divided among those that have it; None where that is not told."""
+    try:
+        lines = (_PROC / str(pid) / "smaps_rollup").read_text("ascii", "replace").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    return None
 
 
 def command_of(pid: int) -> str:
@@ -173,6 +207,7 @@ def _started_boot_ns(pid: int) -> int:
 
 
 _boot_id: list[str] = []
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if sys.platform != "win32" else 4096
 _TICK_NS = 10_000_000
 """USER_HZ is 100 on every Linux that CPython runs on."""
 
@@ -194,6 +229,17 @@ def _start_by_psutil(pid: int) -> str | None:
         return None if process.status() == psutil.STATUS_ZOMBIE else f"{psutil.boot_time():.0f}:{process.create_time()}"
     except psutil.Error:
         return None
+
+
+def _usage_by_psutil(pid: int) -> Usage | None:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        times, threads, memory = process.cpu_times(), process.num_threads(), process.memory_info()
+    except psutil.Error:
+        return None
+    return Usage(threads=threads, cpu_seconds=times.user + times.system, resident_bytes=memory.rss)
 
 
 def _find_by_psutil(execution_id: str) -> list[int]:

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue
 
 from agent.builds_port import BuildMissingError, CannotLaunchError, LaunchPlan, LaunchRequest
+from agent.cgroups.groups import open_procs
 from agent.daemon.house import House, shim_stamp
+from agent.daemon.limiting import bounds_of, cpus_of, make_groups, rlimits_of
 from agent.execution import Phase
 from agent.execution_events import CannotStart, HandedOver
 from agent.folders import StoredOrder, write_order
 from agent.gateway import own_api_url, server_url
-from agent.process_cgroup import make_cgroup, open_procs
 from agent.shim.client import ShimGone
 from agent.shim.order import LadderTimes, Role, ShimOrder
 from agent.shim.order import Stamp as ShimStamp
@@ -92,7 +93,7 @@ async def _prepare(keeper: "Keeper", start: Start) -> RunningShim | None:
     await asyncio.to_thread(house.disk.make_folder, keeper.folder)
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     plan = await house.builds.launch(_request(keeper, start, token))
-    keeper.order = await asyncio.to_thread(_write_order, keeper, plan, token)
+    keeper.order = await asyncio.to_thread(_write_order, keeper, start, plan, token)
     masks = (token.encode(), *secret_values(start.work))
     keeper.masks.add(masks)
     keeper.masks_known = True
@@ -103,16 +104,18 @@ async def _prepare(keeper: "Keeper", start: Start) -> RunningShim | None:
     return _give(keeper, shim, shim_order(keeper, start, plan, masks))
 
 
-def _write_order(keeper: "Keeper", plan: LaunchPlan, token: str) -> StoredOrder:
-    """Make the bot's cgroup, then the order durable. Blocks."""
-    cgroup = make_cgroup(keeper.execution_id)
+def _write_order(keeper: "Keeper", start: Start, plan: LaunchPlan, token: str) -> StoredOrder:
+    """Make the bot's control groups with their limits, then the order durable. Blocks."""
+    group, kept = make_groups(keeper.execution_id, start.work.limits)
     order = keeper.order.model_copy(
         update={
             "nonce": secrets.token_hex(16),
             "token_sha256": hashlib.sha256(token.encode()).hexdigest(),
             "artifacts": tuple(str(path) for path in plan.artifacts),
             "result": str(plan.result) if plan.result else None,
-            "cgroup": str(cgroup) if cgroup else None,
+            "cgroup": str(group.kill) if group.kill else None,
+            "groups": {name: str(folder) for name, folder in group.limits.items()},
+            "kept": tuple(sorted(kept)),
         }
     )
     write_order(keeper.folder, order, keeper.house.disk)
@@ -196,8 +199,12 @@ def shim_order(keeper: "Keeper", start: Start, plan: LaunchPlan, masks: tuple[by
         on_disconnect=start.work.on_disconnect,
         lost_after_s=limits.lost_after_s,
         heartbeat=_heartbeat(keeper.house, start),
+        no_progress_s=limits.no_progress_s,
+        bounds=bounds_of(limits, frozenset(keeper.order.kept)),
         cgroup=keeper.order.cgroup,
-        rlimits=plan.rlimits,
+        groups=keeper.order.groups,
+        cpus=cpus_of(limits, frozenset(keeper.order.kept), start.execution_id),
+        rlimits=rlimits_of(limits, plan.rlimits),
         output_cap_bytes=limits.output_bytes,
     )
 

@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from agent.artifacts import Collector
 from agent.builds import open_builds, this_machine
 from agent.builds.http import TicketedHub
+from agent.cgroups.choice import chosen
 from agent.config import Settings
 from agent.daemon.benches import Benches
 from agent.daemon.house import House
@@ -114,7 +115,7 @@ def _way(home: Home, membership: Membership, settings: Settings, slots: int) -> 
         fingerprint=home.fingerprint(),
         origin=address.origin,
         agent_version=agent_version(),
-        platform=describe(),
+        platform=describe() | {"limits": str(chosen().mode)},
         slots=slots,
     )
     tls = tls_context(settings.authority(home.path)) if address.is_secure else None

@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 
@@ -63,6 +64,15 @@ class Tree(Protocol):
     @property
     def main(self) -> int:
         """Process id of the main process."""
+        ...
+
+    @property
+    def cgroup(self) -> Path | None:
+        """The control group that holds the tree, where there is one."""
+        ...
+
+    def pids(self) -> list[int]:
+        """Process ids of everything that is alive."""
         ...
 
     @property

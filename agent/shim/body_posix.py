@@ -8,8 +8,10 @@ from pathlib import Path
 
 assert sys.platform != "win32"  # for the type checker; Windows has `body_windows`
 
+from agent.cgroups.readings import machine_oom_kills
 from agent.shim import child as forking
 from agent.shim.body import Child, PipeSource
+from agent.shim.bounds import MEMORY
 from agent.shim.child import read_failure
 from agent.shim.order import ShimOrder
 from agent.shim.tree import DescentTree
@@ -18,14 +20,23 @@ __all__ = ["let_go", "read_failure", "start_bot"]
 
 OOM_FILE: list[int] = []
 """The descriptor of this shim's own OOM score, opened by `idle` while that was allowed."""
+MACHINE_KILLS: list[int] = []
+"""How many processes the kernel had killed for want of memory, counted by `idle` while there was time."""
 
 
 def start_bot(order: ShimOrder, cgroup_procs: int) -> tuple[Child, DescentTree]:
     """Fork the bot; its tree is what descends from this process."""
     wake = _wake_on_children()
     child = forking.start_child(order, cgroup_procs, OOM_FILE[0] if OOM_FILE else -1, wake)
-    cgroup = Path(order.cgroup) if order.cgroup else None
-    return child, DescentTree(main=child.pid, cgroup=cgroup, execution_id=order.execution_id)
+    memory = order.groups.get(MEMORY)
+    tree = DescentTree(
+        main=child.pid,
+        cgroup=Path(order.cgroup) if order.cgroup else None,
+        execution_id=order.execution_id,
+        memory_group=Path(memory) if memory else None,
+        machine_kills=MACHINE_KILLS[0] if MACHINE_KILLS else machine_oom_kills(),
+    )
+    return child, tree
 
 
 def let_go() -> None:

@@ -34,6 +34,15 @@ class JobTree:
         self.exited: Exited | None = _FAILED if process is None else None
 
     @property
+    def cgroup(self) -> None:
+        """None: there are no control groups here."""
+        return
+
+    def pids(self) -> list[int]:
+        """Process ids of everything in the job."""
+        return self._job.pids()
+
+    @property
     def main(self) -> int:
         """Process id of the main process, 0 when there never was one."""
         return 0 if self._process is None else self._process.pid

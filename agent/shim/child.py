@@ -74,11 +74,15 @@ def _become_bot(order: ShimOrder, pipes: tuple[int, int, int], cgroup_procs: int
     try:
         if cgroup_procs >= 0:
             os.write(cgroup_procs, b"0")
+        for group in dict.fromkeys(order.groups.values()):
+            if group != order.cgroup:
+                _enter(group)
         step = "session"
         os.setsid()
         step = "limits"
-        for name, (soft, hard) in order.rlimits.items():
-            resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (soft, hard))
+        _set_limits(order, late=False)
+        if order.cpus and sys.platform == "linux":
+            os.sched_setaffinity(0, order.cpus)
         os.umask(0o077)
         step = "folder"
         os.chdir(order.cwd)
@@ -87,6 +91,7 @@ def _become_bot(order: ShimOrder, pipes: tuple[int, int, int], cgroup_procs: int
         step = "descriptors"
         error_pipe = _arrange_descriptors(*pipes)
         pipes = (1, 2, error_pipe)
+        _set_limits(order, late=True)
         step = "user"
         _change_user(order)
         step = "privileges"
@@ -100,6 +105,21 @@ def _become_bot(order: ShimOrder, pipes: tuple[int, int, int], cgroup_procs: int
         _tell(pipes[2], step, error)
     finally:
         os._exit(_EXIT_EXEC_FAILED)
+
+
+def _set_limits(order: ShimOrder, *, late: bool) -> None:
+    """Set the rlimits; open files late, when what this process itself had open is closed."""
+    for name, (soft, hard) in order.rlimits.items():
+        if (name == "NOFILE") is late:
+            resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (soft, hard))
+
+
+def _enter(group: str) -> None:
+    procs = os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(procs, b"0")
+    finally:
+        os.close(procs)
 
 
 def _reset_signals() -> None:

@@ -7,6 +7,7 @@
     await client.stop(StopCause.CANCEL, by="ana") -> bool   False: the main process had ended already
     await client.extend(stamp)                              dead-man: send time of the last acknowledged heartbeat
     await client.extend_run_limit(seconds | None)           counted from the verdict
+    await client.set_limits(LiveLimits(…)); await client.touch()
     await client.add_masks([b"…"]); await client.read_masks() -> tuple[bytes, ...]
     await client.note_safe(offset)                          output below it is durable at the hub
     await client.take_gateway_socket() -> socket
@@ -25,12 +26,13 @@ import socket
 from base64 import b64decode, b64encode
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
 from agent.shim import address
+from agent.shim.bounds import Bounds
 from agent.shim.channel import Channel
 from agent.shim.exit_file import ExitRecord, decode_exit
 from agent.shim.order import Stamp
@@ -77,6 +79,16 @@ class Doorbell:
     cause: StopCause | None = None
     by: str = ""
     survivors: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveLimits:
+    """What can be changed of a running bot. ``cpus`` are the only ones that it may run on, empty for no change."""
+
+    run_limit_s: float | None
+    no_progress_s: float | None
+    bounds: Bounds
+    cpus: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +185,15 @@ class ShimClient:
     async def extend_run_limit(self, run_limit_s: float | None) -> None:
         """Set the run limit, counted from the verdict; None takes it away."""
         await self._ask({"do": "run_limit", "run_limit_s": run_limit_s})
+
+    async def set_limits(self, limits: LiveLimits) -> None:
+        """Keep these from now on, all anew; the run limit counts from the verdict, silence from the last progress."""
+        body = {**asdict(limits), "bounds": {**asdict(limits.bounds), "kept": list(limits.bounds.kept)}}
+        await self._ask({"do": "limits", **body, "cpus": list(limits.cpus)})
+
+    async def touch(self) -> None:
+        """The bot said something through the gateway: it gets on."""
+        await self._ask({"do": "touch"})
 
     async def add_masks(self, masks: Iterable[bytes]) -> None:
         """Mask these in all output from here on; when it returns they are in force (core.md §3)."""

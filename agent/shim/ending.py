@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 from agent.segments import Gap
 from agent.shim.deadlines import deadlines_of
 from agent.shim.exit_file import ExitRecord, encode_exit
-from agent.shim.ladder import Ladder, Step, shorten, start, take_due
+from agent.shim.ladder import Ladder, Step, at_once, shorten, start, take_due
 from agent.shim.order import Stamp
+from agent.shim.watch import begin_watch, limit_that_ended, watch_of
 from agent.wire.words import ExitKind, GapReason, StopCause
 
 if TYPE_CHECKING:
     from agent.shim.body import StartFailure, Tree
+    from agent.shim.bounds import Bounds, Excess
     from agent.shim.supervisor import House
     from agent.shim.taps import Taps
     from agent.shim.verdict import Verdict
@@ -36,6 +38,7 @@ class Ending:
         self._house = house
         self._tree = tree
         self._taps = taps
+        self._watch = watch_of(house, tree)
         self._started_wall_ns = verdict.wall_ns
         self.deadlines = deadlines_of(house.order, verdict.boot_ns)
         self.cause: StopCause | None = None
@@ -44,6 +47,8 @@ class Ending:
         self._last_step: Step | None = None
         self._signaled = False
         self._failure: StartFailure | None = None
+        self._limit = ""
+        self._read_bytes = 0
         self._is_exit_told = False
         self._is_empty_told = False
         self._is_final = False
@@ -71,6 +76,26 @@ class Ending:
         self._ladder = fresh if self._ladder is None else shorten(self._ladder, fresh)
         return True
 
+    def exceed(self, excess: "Excess", now: Stamp) -> None:
+        """A limit is exceeded: stop with that cause, at once where the machine is in danger (S20)."""
+        if self._tree.exited is None:
+            self._limit = self._limit or excess.text
+            self.stop(StopCause.LIMIT, "shim", now)
+        if excess.is_urgent:
+            fresh = at_once(now.boot_ns, self._house.order.ladder)
+            self._ladder = fresh if self._ladder is None else shorten(self._ladder, fresh)
+
+    def touch(self, now_ns: int) -> None:
+        """The bot gets on: it printed, or said something through the gateway."""
+        self.deadlines = self.deadlines.progressed(now_ns)
+
+    def set_bounds(self, bounds: "Bounds") -> None:
+        """Watch these from now on."""
+        if self._watch is not None:
+            self._watch.set_bounds(bounds)
+        elif bounds.is_set:
+            self._watch = begin_watch(self._house, self._tree, bounds)
+
     def note_exec(self, failure: "StartFailure | None") -> None:
         """The child became the bot, or told why not."""
         self._failure = failure
@@ -95,7 +120,9 @@ class Ending:
 
     def look(self, now: Stamp) -> None:
         """Do what is due: limits, steps of the ladder."""
+        self._look_at_tree(now)
         if self.cause is None and self._tree.exited is None:
+            self._note_output(now.boot_ns)
             cause = self.deadlines.passed(now)
             if cause is not None:
                 self.stop(cause, "shim", now)
@@ -119,6 +146,8 @@ class Ending:
             dues.append(self._ladder.next_due_ns)
         if self.cause is None and self._tree.exited is None:
             dues.append(self.deadlines.next_look_ns(now_ns))
+        if self._watch is not None and not self._tree.is_empty:
+            dues.append(self._watch.due_ns)
         if self._taps.open_sources() or not self._is_final:
             dues.append(self._drain_until_ns)
         return min((due for due in dues if due is not None), default=None)
@@ -159,6 +188,18 @@ class Ending:
             "run_until_boot_ns": self.deadlines.run_until_ns,
             "heartbeat": None if heartbeat is None else {"boot_ns": heartbeat.boot_ns, "wall_ns": heartbeat.wall_ns},
         }
+
+    def _look_at_tree(self, now: Stamp) -> None:
+        if self._watch is None or self._tree.is_empty:
+            return
+        excess = self._watch.look(now.boot_ns)
+        if excess is not None:
+            self.exceed(excess, now)
+
+    def _note_output(self, now_ns: int) -> None:
+        if self.deadlines.no_progress_s is not None and self._taps.read_bytes != self._read_bytes:
+            self._read_bytes = self._taps.read_bytes
+            self.touch(now_ns)
 
     def _take_step(self, step: Step, now: Stamp) -> None:
         if step is not Step.REPORT:
@@ -211,7 +252,7 @@ class Ending:
             how=self._how(),
             code=None if exited is None or self._failure else exited.code,
             signal=None if exited is None else exited.signal,
-            error=_error_text(self._failure),
+            error=self._error_text(),
             started_wall_ns=self._started_wall_ns,
             ended_wall_ns=self._ended_wall_ns,
             cause=self.cause,
@@ -225,6 +266,14 @@ class Ending:
             gaps=tuple(gaps),
             survivors=() if self._tree.is_empty else self._survivors,
         )
+
+    def _error_text(self) -> str:
+        """Why it could not be started, or the limit that ended it."""
+        if self._failure is not None:
+            return f"{self._failure.step}: {self._failure.text}"
+        if self.cause is StopCause.LIMIT:
+            return self._limit
+        return limit_that_ended(self._house.order, self._tree, self._how())
 
     def _how(self) -> ExitKind:
         exited = self._tree.exited
@@ -240,7 +289,3 @@ def _told(record: ExitRecord) -> dict[str, Any]:
     """The record as it travels: the same JSON as in the file."""
     body: dict[str, Any] = json.loads(encode_exit(record))
     return body
-
-
-def _error_text(failure: "StartFailure | None") -> str:
-    return "" if failure is None else f"{failure.step}: {failure.text}"

@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
+from agent.cgroups.readings import machine_oom_kills
 from agent.ports.clock import SystemClock
 from agent.ports.files import SystemDisk
 from agent.shim import body_posix, handover, kernel, supervisor
@@ -54,6 +55,7 @@ def _make_safe(channel: socket.socket) -> socket.socket:
     kernel.forbid_dumps()
     kernel.name_process("botyard-shim")
     body_posix.OOM_FILE.append(oom_file)
+    body_posix.MACHINE_KILLS.append(machine_oom_kills())
     rehearse()
     gc.freeze()
     return own

@@ -2,6 +2,7 @@
 
     cancel:       flag ── 10 s ── SIGINT ── 10 s ── SIGTERM ── 5 s ── SIGKILL of the tree ── 10 s ── survivors reported
     other causes: flag, SIGINT ── 10 s ── SIGTERM ── …
+    too much memory or too many processes: SIGKILL of the tree at once ── 10 s ── survivors reported
     left behind:  SIGTERM ── 5 s ── SIGKILL … (the main process has ended by itself; the rest of its tree is ended)
 
 A second cause never lengthens: of each step the earlier time counts.
@@ -48,6 +49,12 @@ def start(cause: StopCause | None, now_ns: int, times: LadderTimes) -> Ladder:
     report = kill + int(times.survivors_after_s * _NS)
     first = Step.TERMINATE if cause is None else Step.INTERRUPT
     return Ladder(due_ns=(interrupt, terminate, kill, report), next_step=first)
+
+
+def at_once(now_ns: int, times: LadderTimes) -> Ladder:
+    """SIGKILL now, for a tree that endangers the machine: memory, fork bomb."""
+    report = now_ns + int(times.survivors_after_s * _NS)
+    return Ladder(due_ns=(now_ns, now_ns, now_ns, report), next_step=Step.KILL)
 
 
 def shorten(ladder: Ladder, other: Ladder) -> Ladder:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.ports.clock import Clock
+from agent.shim.bounds import Bounds
 from agent.wire.words import OnDisconnect
 
 ORDER_VERSION = 1
@@ -96,6 +97,8 @@ class ShimOrder:
     that the hub acknowledged last; it is needed for `on_disconnect = stop` only.
     `rlimits` maps names of `resource.RLIMIT_*` without that prefix to (soft, hard); -1 is "no limit".
     `cgroup` is the folder of the bot's group, for killing; the descriptor with role `cgroup` is for entering it.
+    `groups` are the folders of the groups that limit it, by controller; the child enters those that are not `cgroup`.
+    `bounds` are watched by the shim; `cpus` are the only ones that the bot may run on, empty for all.
     """
 
     execution_id: str
@@ -113,7 +116,11 @@ class ShimOrder:
     on_disconnect: OnDisconnect = OnDisconnect.KEEP
     lost_after_s: float = 600.0
     heartbeat: Stamp | None = None
+    no_progress_s: float | None = None
+    bounds: Bounds = field(default_factory=Bounds)
     cgroup: str | None = None
+    groups: Mapping[str, str] = field(default_factory=dict)
+    cpus: tuple[int, ...] = ()
     rlimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     output_cap_bytes: int = 1024**3
     run_as: RunAs | None = None
@@ -129,6 +136,8 @@ def encode_order(order: ShimOrder) -> bytes:
     body["permit"] = _plain(order.permit)
     body["heartbeat"] = _plain(order.heartbeat)
     body["ladder"] = _plain(order.ladder)
+    body["bounds"] = _plain(order.bounds)
+    body["groups"] = dict(order.groups)
     body["run_as"] = _plain(order.run_as)
     return json.dumps({"version": ORDER_VERSION, "order": body}, separators=(",", ":")).encode()
 
@@ -155,12 +164,20 @@ def _from_plain(body: dict[str, Any]) -> ShimOrder:
     body["permit"] = Stamp(**body["permit"])
     body["heartbeat"] = Stamp(**body["heartbeat"]) if body["heartbeat"] else None
     body["ladder"] = LadderTimes(**body["ladder"])
+    body["bounds"] = read_bounds(body["bounds"])
+    body["groups"] = {str(name): str(folder) for name, folder in body["groups"].items()}
+    body["cpus"] = tuple(int(cpu) for cpu in body["cpus"])
     body["on_disconnect"] = OnDisconnect(body["on_disconnect"])
     body["rlimits"] = {str(name): (int(soft), int(hard)) for name, (soft, hard) in body["rlimits"].items()}
     if body["run_as"]:
         body["run_as"] = RunAs(**{**body["run_as"], "groups": tuple(body["run_as"]["groups"])})
     body["descriptors"] = tuple(Role(role) for role in body["descriptors"])
     return ShimOrder(**body)
+
+
+def read_bounds(body: Mapping[str, Any]) -> Bounds:
+    """Read bounds as they stand in an order and in a request. Raises TypeError, ValueError."""
+    return Bounds(**{**body, "kept": tuple(str(name) for name in body["kept"])})
 
 
 def _check_shape(version: object, names: set[str]) -> None:

@@ -4,9 +4,10 @@ import os
 import sys
 from base64 import b64decode, b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from agent.shim.order import Stamp
+from agent.shim.order import Stamp, read_bounds
 from agent.shim.service import Reply, RequestError
 from agent.shim.wire import Message
 from agent.wire.words import StopCause
@@ -31,6 +32,8 @@ class Desk:
             "stop": self._stop,
             "extend": self._extend,
             "run_limit": self._run_limit,
+            "limits": self._limits,
+            "touch": self._touch,
             "add_masks": self._add_masks,
             "read_masks": self._read_masks,
             "safe": self._safe,
@@ -66,6 +69,22 @@ class Desk:
         self._ending.deadlines = self._ending.deadlines.with_run_limit(until)
         return Reply(body={})
 
+    def _limits(self, message: Message) -> Reply:
+        """All of them anew: the same request again changes nothing."""
+        bounds = read_bounds(message["bounds"])
+        silence = message["no_progress_s"]
+        self._run_limit(message)
+        self._ending.deadlines = self._ending.deadlines.with_no_progress(None if silence is None else float(silence))
+        self._ending.set_bounds(bounds)
+        cpus = [int(cpu) for cpu in message["cpus"]]
+        if cpus and sys.platform == "linux":
+            _keep_on(cpus, self._tree.pids())
+        return Reply(body={})
+
+    def _touch(self, _: Message) -> Reply:
+        self._ending.touch(self._house.clock.boot_ns())
+        return Reply(body={})
+
     def _add_masks(self, message: Message) -> Reply:
         self._house.patterns.add(b64decode(mask, validate=True) for mask in message["masks"])
         return Reply(body={})
@@ -86,3 +105,12 @@ class Desk:
     def _kill(self, _: Message) -> Reply:
         self._tree.kill()
         return Reply(body={})
+
+
+if sys.platform == "linux":
+
+    def _keep_on(cpus: list[int], pids: list[int]) -> None:
+        """Let processes run on these CPUs only; one that is gone meanwhile is passed over."""
+        for pid in pids:
+            with suppress(OSError):
+                os.sched_setaffinity(pid, cpus)

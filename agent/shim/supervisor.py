@@ -27,6 +27,7 @@ from agent.shim import kernel
 from agent.shim.body import Child, Source
 from agent.shim.ending import Ending
 from agent.shim.exit_file import ExitFile
+from agent.shim.measure import disk_used
 from agent.shim.order import Role, ShimOrder, Stamp
 from agent.shim.requests import Desk
 from agent.shim.service import Service
@@ -91,6 +92,8 @@ class House:
         self.writer = SegmentWriter(folder=output, disk=disk, cap_bytes=order.output_cap_bytes)
         self.writer.open()
         self.service = Service(self.folder, order.nonce, self.selector)
+        # What stands there before the bot writes; only whom it is counted for pays for the walk.
+        self.disk_before = disk_used(self.folder) if order.bounds.disk_bytes is not None else None
 
     def abandon(self) -> None:
         """Take everything back: this order does not start here."""

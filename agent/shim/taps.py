@@ -52,6 +52,11 @@ class Taps:
         return all(tap.ended for tap in self._taps.values())
 
     @property
+    def read_bytes(self) -> int:
+        """How much the bot has printed."""
+        return sum(tap.read_bytes for tap in self._taps.values())
+
+    @property
     def flush_due_ns(self) -> int | None:
         """When `flush` must be called, by `Clock.boot_ns`."""
         return self._flush_due_ns

@@ -10,8 +10,9 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent.cgroups.killing import kill_cgroup, members
+from agent.cgroups.readings import machine_oom_kills, oom_kills, peak_memory_bytes
 from agent.process import KILL, command_of, descendants, find_by_execution_id, kill_below, signal_all
-from agent.process_cgroup import kill_cgroup, oom_kills
 from agent.shim.body import Exited
 
 assert sys.platform != "win32"  # for the type checker; Windows has `body_windows`
@@ -24,6 +25,10 @@ class DescentTree:
     main: int
     cgroup: Path | None
     execution_id: str
+    memory_group: Path | None = None
+    """Where the kernel counts its memory."""
+    machine_kills: int = 0
+    """How many processes of the whole machine had been killed for want of memory before it began."""
     is_empty: bool = False
     exited: Exited | None = None
     _peak_kib: int = field(default=0)
@@ -40,7 +45,12 @@ class DescentTree:
                 return
             self._peak_kib = max(self._peak_kib, usage.ru_maxrss)
             if pid == self.main:
-                self.exited = _exited(status, self._peak_kib * 1024)
+                peak = peak_memory_bytes(self.memory_group) if self.memory_group is not None else 0
+                self.exited = _exited(status, max(peak, self._peak_kib * 1024))
+
+    def pids(self) -> list[int]:
+        """Process ids of everything that is alive: by its cgroup, else by descent."""
+        return (members(self.cgroup) if self.cgroup is not None else []) or descendants(os.getpid())
 
     def interrupt(self) -> None:
         """SIGINT to the bot's group, as Ctrl-C would."""
@@ -63,8 +73,16 @@ class DescentTree:
         return tuple((pid, command_of(pid)) for pid in (*descendants(os.getpid()), *self._strays()))
 
     def was_out_of_memory(self) -> bool:
-        """Tell whether the kernel killed in the bot's cgroup for want of memory."""
-        return self.cgroup is not None and oom_kills(self.cgroup) > 0
+        """Tell whether the kernel killed in the bot's group for want of memory; asked of a bot that SIGKILL ended.
+
+        Where no group counts that, the machine's own count tells: it rose while the bot ran, and nobody else is known
+        to have sent this signal.
+        """
+        if self.memory_group is not None:
+            return oom_kills(self.memory_group) > 0
+        if self.exited is None or self.exited.signal != signal.SIGKILL:
+            return False
+        return machine_oom_kills() > self.machine_kills
 
     def _signal_group(self, number: int) -> None:
         # Once the main process is reaped its number may be somebody else's; `_outside_group` then finds the rest.

@@ -79,6 +79,7 @@ class ExitFact(WireModel):
     code: int | None = None
     signal: int | None = None
     error: BotText = ""
+    """Why it could not be started, or the limit that it exceeded: what was allowed, what was seen."""
     signaled_by_stop: bool = False
     """True when a stop had sent at least one signal before the end."""
     peak_memory_bytes: int | None = None

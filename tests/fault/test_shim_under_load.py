@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from agent.process_cgroup import make_cgroup, members, open_procs, remove_cgroup
+from agent.cgroups.groups import make_group, open_procs, remove_cgroup
+from agent.cgroups.killing import members
 from agent.shim.order import Role, Stamp
 from agent.shim.verdict import VerdictKind
 from agent.wire.words import GapReason, StopCause
@@ -143,7 +144,7 @@ print("again")
 async def test_a_bot_stands_in_its_group_and_its_shim_does_not(home: ShimHome) -> None:
     """The bot enters its group first; the shim never stands in it; the kill goes through it (core.md §2)."""
     order = home.order(python("import time; print('up'); time.sleep(600)"))
-    group = make_cgroup(order.execution_id)
+    group = make_group(order.execution_id, {}).kill
     if group is None:
         pytest.skip("no cgroup may be made here")
     procs = open_procs(group)

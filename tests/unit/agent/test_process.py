@@ -4,12 +4,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from agent.cgroups.groups import make_group, open_procs, remove_cgroup
+from agent.cgroups.killing import kill_cgroup, members
 from agent.process import command_of, descendants, kill_tree, open_process, same_process, start_of
-from agent.process_cgroup import _mounts, _own_folder, kill_cgroup, make_cgroup, members, open_procs, remove_cgroup
 from tests.support.waiting import eventually_sync
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc")
@@ -56,33 +56,9 @@ def test_a_tree_ends_whole(parent: "subprocess.Popen[bytes]") -> None:
     eventually_sync(lambda: all(start_of(pid) is None for pid in below))
 
 
-MOUNTS_HYBRID = """\
-30 29 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw
-31 30 0:27 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct
-32 30 0:28 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids
-33 30 0:29 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd
-"""
-MOUNTS_UNIFIED = "30 29 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
-
-
-@pytest.mark.parametrize(
-    ("mounts", "own", "expected"),
-    [
-        (MOUNTS_UNIFIED, "0::/system.slice/agent.service\n", "/sys/fs/cgroup/system.slice/agent.service"),
-        (MOUNTS_HYBRID, "3:pids:/user\n2:cpu,cpuacct:/x\n1:name=systemd:/y\n", "/sys/fs/cgroup/pids/user"),
-        (MOUNTS_HYBRID, "1:name=systemd:/y\n", "/sys/fs/cgroup/systemd/y"),
-        ("", "0::/\n", None),
-    ],
-    ids=["v2", "v1", "v1 systemd only", "none"],
-)
-def test_the_own_group_is_found(mounts: str, own: str, expected: str | None) -> None:
-    """Version 2, version 1, or none."""
-    assert _own_folder(_mounts(mounts), own) == (Path(expected) if expected else None)
-
-
 def test_a_group_is_killed_whole() -> None:
     """Enter by `cgroup.procs`, kill, remove; where this user may make groups."""
-    group = make_cgroup("exe_test_process")
+    group = make_group("exe_test_process", {}).kill
     if group is None:
         pytest.skip("no cgroup may be made here")
     procs = open_procs(group)

@@ -102,6 +102,24 @@ def load_pair(cert: Path, key: Path, now: datetime) -> Pair:
     return Pair(context=_loaded(cert, key), not_after=first.not_valid_after_utc, serial=first.serial_number)
 
 
+def loopback_name(cert: Path) -> str:
+    """By which name of loopback a certificate may be used on its own machine. Raises BadCertificate."""
+    first = _first_certificate(cert)
+    try:
+        known = first.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = {*known.get_values_for_type(x509.DNSName), *map(str, known.get_values_for_type(x509.IPAddress))}
+    except x509.ExtensionNotFound:
+        names = set()
+    found = next((name for name in ("127.0.0.1", "localhost") if name in names), None)
+    if found is None:
+        given = ", ".join(sorted(names)) or "nothing"
+        raise BadCertificate(
+            f"{cert} is for {given}, and `up` speaks on localhost only: "
+            "give one for localhost, or use botyard hub serve"
+        )
+    return found
+
+
 def _first_certificate(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(_read(path, "certificate"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 _EXPIRED, _TOO_EARLY = 10, 9
 _OTHER_NAME = frozenset({62, 64})
-_UNKNOWN_AUTHORITY = frozenset({2, 18, 19, 20, 21})
+_UNKNOWN_AUTHORITY = frozenset({2, 7, 18, 19, 20, 21})  # 7: of one that has a known name, but another key
 """OpenSSL's X509_V_ERR_… numbers, as `ssl.SSLCertVerificationError.verify_code` has them."""
 
 

@@ -13,7 +13,9 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import uuid_utils
 
-from hub.cli.failing import Refusal, Unreached
+from agent.ports.proxies import BadProxy, Proxy, proxy_for
+from agent.ports.trust import BadAuthority, client_context, tls_fault
+from hub.cli.failing import Exit, Failure, Refusal, Unreached
 from hub.cli.profile import Profile
 
 API = "/api/v1"
@@ -87,7 +89,7 @@ class Client:
             with connection:
                 return _decoded(answer)
         except LOST as error:
-            raise Unreached(self.url, _reason(error)) from None
+            raise _lost(self.profile, error) from None
 
     def download(self, path: str, query: Query | None = None) -> Iterator[bytes]:
         """The bytes at `path`, in pieces. Raises Refusal, Unreached (also in the middle)."""
@@ -101,7 +103,7 @@ class Client:
                     # read1 takes a connection that was cut off for the end.
                     raise http.client.IncompleteRead(b"", answer.length)
         except LOST as error:
-            raise Unreached(self.url, _reason(error)) from None
+            raise _lost(self.profile, error) from None
 
     def events(self, path: str, query: Query, last_id: str) -> Iterator[ServerEvent]:
         """Server-sent events of one connection; ends when the hub ends the stream.
@@ -131,7 +133,7 @@ class Client:
                 lost = error
                 if isinstance(error, ConnectionRefusedError | ssl.SSLError):
                     break
-        raise Unreached(self.url, _reason(lost)) from None
+        raise _lost(self.profile, lost) from None
 
     def _send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | BinaryIO | None
@@ -148,13 +150,24 @@ class Client:
     def _connect(self) -> http.client.HTTPConnection:
         parts = urlsplit(self.url)
         host, port = parts.hostname or "", parts.port
+        proxy = _proxy_for(self.url)
+        via, via_port = (proxy.host, proxy.port) if proxy else (host, port)
+        connection: http.client.HTTPConnection
         if parts.scheme == "http":
-            return http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
-        if self._tls is None:
-            import truststore
+            connection = http.client.HTTPConnection(via, via_port, timeout=TIMEOUT_S)
+        else:
+            connection = http.client.HTTPSConnection(via, via_port, timeout=TIMEOUT_S, context=self._context())
+        if proxy is not None:
+            connection.set_tunnel(host, port or (80 if parts.scheme == "http" else 443), proxy.headers)
+        return connection
 
-            self._tls = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=self._tls)
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            try:
+                self._tls = client_context(self.profile.ca)
+            except BadAuthority as error:
+                raise Failure(f"{error} (BOTYARD_CA, or botyard login --ca FILE)", Exit.USAGE) from None
+        return self._tls
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,5 +234,18 @@ def _events(answer: http.client.HTTPResponse) -> Iterator[ServerEvent]:
                 data.append(value)
 
 
-def _reason(error: Exception | None) -> str:
-    return str(error) or type(error).__name__
+def _proxy_for(url: str) -> Proxy | None:
+    parts = urlsplit(url)
+    try:
+        return proxy_for(parts.scheme, parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443))
+    except BadProxy as error:
+        raise Failure(str(error), Exit.USAGE) from None
+
+
+def _lost(profile: Profile, error: Exception | None) -> Failure:
+    """Why there is no answer, and what to do about it."""
+    if isinstance(error, ssl.SSLError):
+        host = urlsplit(profile.url).hostname or ""
+        why = tls_fault(error, host, "BOTYARD_CA=FILE, or botyard login URL --ca FILE, or add it to the system's store")
+        return Failure(f"{profile.url}: {why}", Exit.UNREACHED)
+    return Unreached(profile.url, str(error) or type(error).__name__)

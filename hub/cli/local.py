@@ -26,17 +26,39 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """How the pair speaks https with each other."""
+
+    cert: Path
+    key: Path
+    ca: Path | None
+    name: str
+    """The name of this machine's loopback that the certificate is for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where the pair lives."""
 
     data: Path
     port: int
     slots: int | None = None
+    tls: Tls | None = None
 
     @property
     def url(self) -> str:
         """The hub's address."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"https://{self.tls.name}:{self.port}" if self.tls else f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ca(self) -> Path | None:
+        """The private authority to trust, if there is one."""
+        return self.tls.ca if self.tls else None
+
+    @property
+    def hub_options(self) -> tuple[str, ...]:
+        """The certificate, as `hub serve` wants to hear of it."""
+        return ("--tls-cert", str(self.tls.cert), "--tls-key", str(self.tls.key)) if self.tls else ()
 
     @property
     def home(self) -> Path:
@@ -68,7 +90,7 @@ async def running_pair(place: Place, tell: Callable[[str], None]) -> AsyncIterat
     await _free_port(place)
     SystemDisk().make_folder(place.data)
     serve = ("hub", "serve", "--data", str(place.data / "hub"), "--port", str(place.port))
-    hub = Child("hub", hub_command(*serve), place.data / "hub.log")
+    hub = Child("hub", hub_command(*serve, *place.hub_options), place.data / "hub.log")
     slots = ("--slots", str(place.slots)) if place.slots else ()
     runner = Child("runner", agent_command("run", "--home", str(place.home), *slots), place.data / "runner.log")
     try:
@@ -105,7 +127,7 @@ async def _ready_client(place: Place, hub: Child) -> Client:
         token = SystemDisk().read(file)
         if token is None:
             return None
-        client = Client(Profile(url=place.url, token=token.decode().strip()))
+        client = Client(Profile(url=place.url, token=token.decode().strip(), ca=place.ca))
         client.get("/me")
         return client
 
@@ -121,7 +143,9 @@ async def _enrol(place: Place, client: Client) -> None:
     SystemDisk().write_durable(file, made["token"].encode())
     try:
         slots = ("--slots", str(place.slots)) if place.slots else ()
-        enroll = agent_command("enroll", place.url, "--token", str(file), "--home", str(place.home), *slots)
+        trust = ("--ca", str(place.ca)) if place.ca else ()
+        where = (place.url, "--token", str(file), "--home", str(place.home))
+        enroll = agent_command("enroll", *where, *slots, *trust)
         code, printed = await run_to_end(enroll, READY_WITHIN_S)
     finally:
         file.unlink(missing_ok=True)

@@ -28,9 +28,12 @@ def login(
     token_file: Annotated[
         str | None, typer.Option("--token-file", help="Read the key from this file, - for standard input.")
     ] = None,
+    ca: Annotated[
+        Path | None, typer.Option(help="A private authority's certificate, PEM, trusted beside the system's.")
+    ] = None,
 ) -> None:
     """Remember a hub and a key, for this user alone. The key is asked for, never an argument."""
-    profile = Profile(url=checked_url(url), token=_token(token_file))
+    profile = Profile(url=checked_url(url), token=_token(token_file), ca=ca.absolute() if ca else None)
     if is_in_the_clear(profile.url):
         show.note(f"warning: {profile.url} is plain http, so everybody on the way can read the key. Use https.")
     me = Client(profile).get("/me")

@@ -1,4 +1,7 @@
-"""Where the hub is and with which key: `BOTYARD_URL`, `BOTYARD_TOKEN`, else the profile that `botyard login` wrote."""
+"""Where the hub is and with which key: `BOTYARD_URL`, `BOTYARD_TOKEN`, else the profile that `botyard login` wrote.
+
+`BOTYARD_CA` names the file of a private authority, where the hub's certificate is of one.
+"""
 
 import json
 import os
@@ -20,6 +23,8 @@ class Profile:
 
     url: str
     token: str
+    ca: Path | None = None
+    """A private authority, trusted beside the system's."""
 
 
 def profile_file() -> Path:
@@ -36,7 +41,8 @@ def load_profile() -> Profile:
         raise Failure("no hub is known. Say botyard login URL, or set BOTYARD_URL and BOTYARD_TOKEN.", Exit.USAGE)
     if not token:
         raise Failure(f"no key for {url} is known. Say botyard login {url}, or set BOTYARD_TOKEN.", Exit.USAGE)
-    return Profile(url=checked_url(url), token=token.strip())
+    ca = os.environ.get("BOTYARD_CA") or (stored.get("ca", "") if url == stored.get("url") else "")
+    return Profile(url=checked_url(url), token=token.strip(), ca=Path(ca) if ca else None)
 
 
 def save_profile(profile: Profile) -> Path:
@@ -44,7 +50,8 @@ def save_profile(profile: Profile) -> Path:
     path = profile_file()
     disk = SystemDisk()
     disk.make_folder(path.parent)
-    disk.write_durable(path, json.dumps({"url": profile.url, "token": profile.token}, indent=2).encode() + b"\n")
+    said = {"url": profile.url, "token": profile.token} | ({"ca": str(profile.ca)} if profile.ca else {})
+    disk.write_durable(path, json.dumps(said, indent=2).encode() + b"\n")
     return path
 
 

@@ -9,8 +9,8 @@ import typer
 
 from hub.cli import show
 from hub.cli.children import stop_on_signals
-from hub.cli.failing import Exit
-from hub.cli.local import Pair, Place, running_pair
+from hub.cli.failing import Exit, Failure
+from hub.cli.local import Pair, Place, Tls, running_pair
 from hub.cli.profile import offer_profile
 
 app = typer.Typer(add_completion=False)
@@ -21,6 +21,8 @@ Examples:
   botyard up
 
   botyard up --data ./botyard-data --port 8041 --slots 4
+
+  botyard up --tls-cert localhost.pem --tls-key localhost.key --ca my-authority.pem
 """
 
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Where the hub listens, on this machine only.")]
@@ -34,10 +36,31 @@ def up(
     ] = None,
     port: Port = 8040,
     slots: Slots = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Speak https with this certificate (PEM) for localhost.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
+    ca: Annotated[Path | None, typer.Option(help="The private authority that made it, PEM.")] = None,
 ) -> int:
     """Start a hub and a runner here. Ctrl-C ends both, and the bots that run."""
     folder = data or platformdirs.user_data_path("botyard", appauthor=False)
-    return asyncio.run(_up(Place(data=folder.resolve(), port=port, slots=slots)))
+    tls = _tls(tls_cert, tls_key, ca)
+    return asyncio.run(_up(Place(data=folder.resolve(), port=port, slots=slots, tls=tls)))
+
+
+def _tls(cert: Path | None, key: Path | None, ca: Path | None) -> Tls | None:
+    """The certificate to speak https with, tried before anything is started. Raises Failure."""
+    if cert is None and key is None and ca is None:
+        return None
+    if cert is None or key is None:
+        raise Failure("--tls-cert and --tls-key belong together: give both or none", Exit.USAGE)
+    from hub.tls import BadCertificate, loopback_name
+
+    try:
+        name = loopback_name(cert)
+    except BadCertificate as error:
+        raise Failure(str(error), Exit.USAGE) from None
+    return Tls(cert=cert.absolute(), key=key.absolute(), ca=ca.absolute() if ca else None, name=name)
 
 
 async def _up(place: Place) -> int:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -91,6 +92,10 @@ class Rig:
     folder: Path
     port: int = 0
     hub: Daemon = field(init=False)
+    hub_options: tuple[str, ...] = ()
+    """More of `hub serve`; with `ca` set they make it speak TLS."""
+    ca: Path | None = None
+    """The authority of the hub's certificate."""
     runners: dict[str, Daemon] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
 
@@ -104,12 +109,19 @@ class Rig:
             "COLUMNS": "160",
         }
         command = [sys.executable, "-m", "hub.cli", "hub", "serve", "--data", str(self.data), "--port", str(self.port)]
+        command += self.hub_options
+        self.env |= {"BOTYARD_CA": str(self.ca)} if self.ca else {}
         self.hub = Daemon("hub", command, self.folder / "hub.log", self.env)
 
     @property
     def url(self) -> str:
         """Where the hub listens."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.ca else 'http'}://127.0.0.1:{self.port}"
+
+    def client(self, **headers: str) -> aiohttp.ClientSession:
+        """An HTTP client that trusts the hub's certificate; the caller closes it."""
+        tls = ssl.create_default_context(cafile=str(self.ca)) if self.ca else True
+        return aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(ssl=tls))
 
     @property
     def data(self) -> Path:
@@ -139,7 +151,7 @@ class Rig:
     async def _is_ready(self) -> bool:
         assert self.hub.alive, self.hub.tail()
         try:
-            async with aiohttp.ClientSession() as session, session.get(f"{self.url}/readyz") as answer:
+            async with self.client() as session, session.get(f"{self.url}/readyz") as answer:
                 return answer.status == 200
         except aiohttp.ClientError:
             return False
@@ -221,7 +233,7 @@ class Rig:
     async def get(self, path: str) -> Any:
         """A GET of the API with the admin's token."""
         headers = {"Authorization": f"Bearer {self.env['BOTYARD_TOKEN']}"}
-        async with aiohttp.ClientSession(headers=headers) as session, session.get(self.url + path) as answer:
+        async with self.client(**headers) as session, session.get(self.url + path) as answer:
             body = await answer.read()
             assert answer.status == 200, f"{path}: {answer.status} {body!r}"
             return json.loads(body) if "json" in answer.content_type else body
@@ -230,7 +242,7 @@ class Rig:
         """A call of the API with the admin's token and a JSON body; its JSON answer."""
         headers = {"Authorization": f"Bearer {self.env['BOTYARD_TOKEN']}"}
         async with (
-            aiohttp.ClientSession(headers=headers) as session,
+            self.client(**headers) as session,
             session.request(method, self.url + path, json=body) as answer,
         ):
             text = await answer.text()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from hub.api import automations, bots, docs, events, keys, me, output, rows, runners, tasks, workspaces
+from hub.api import artifacts, automations, bots, docs, events, keys, me, output, rows, runners, tasks, workspaces
 from hub.api.route import PREFIX, Route
 from hub.api.serve import catch_all, handler_of
 from hub.api.sse import STREAMS, Streams, end_streams
@@ -17,6 +17,7 @@ ROUTES: Sequence[Route] = (
     *me.ROUTES,
     *tasks.ROUTES,
     *output.ROUTES,
+    *artifacts.ROUTES,
     *rows.ROUTES,
     *automations.ROUTES,
     *bots.ROUTES,

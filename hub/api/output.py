@@ -3,7 +3,6 @@
 Line 0 is the first; a negative `from` counts from the end. The bytes are what the bot wrote, but for masks and gaps.
 """
 
-import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -12,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent.wire.codec import Stream as Channel
 from agent.wire.words import OutputState
+from hub.api.byte_range import byte_range
 from hub.api.call import Call, Nothing, View
 from hub.api.follow import Encoding, follow
-from hub.api.problem import Refused
 from hub.api.route import Route, Spec, route
 from hub.api.sse import wants_stream
 from hub.api.tasks import find
@@ -26,7 +25,6 @@ from hub.storage.outputs import Line as StoredLine
 from hub.storage.transaction import Transaction
 
 PIECE_BYTES = 256 * 1024
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
 
 ExecutionId = Annotated[
     str,
@@ -143,7 +141,7 @@ async def raw(call: Call[Nothing, Raw]) -> web.StreamResponse:
     """All bytes that there are now, or a range of them."""
     one = await _execution(call, call.query.execution)
     length = 0 if one is None else call.hub.outputs.position(call.caller.workspace_id, one.id).have
-    start, end, status = _range(call.request.headers.get("Range"), length)
+    start, end, status = byte_range(call.request.headers.get("Range"), length)
     headers = {
         "Content-Type": "application/octet-stream",
         "Content-Disposition": f'attachment; filename="{one.id if one else "output"}.log"',
@@ -185,22 +183,6 @@ async def _execution(call: Call[Nothing, Lines] | Call[Nothing, Raw], wanted: st
     if one is None:
         raise NotFound("no_execution", f"This task has no attempt {wanted!r}; /executions lists them.")
     return one
-
-
-def _range(header: str | None, length: int) -> tuple[int, int, int]:
-    """(start, end, status) of what is asked for. A header that is no single byte range asks for everything."""
-    found = _RANGE.match(header or "")
-    if found is None or found.group() == "bytes=-":
-        return 0, length, 200
-    first, last = found.groups()
-    if not first:
-        return max(0, length - int(last)), length, 206
-    start, end = int(first), min(int(last) + 1 if last else length, length)
-    if start >= length or start >= end:
-        refused = Refused(416, "range", f"The output has {length} bytes.")
-        refused.headers["Content-Range"] = f"bytes */{length}"
-        raise refused
-    return start, end, 206
 
 
 def _line(line: StoredLine) -> Line:

@@ -70,6 +70,12 @@ TABLE = (
     # output
     reads("GET /tasks/{task}/output"),
     reads("GET /tasks/{task}/output/raw"),
+    # artifacts
+    reads("GET /tasks/{task}/artifacts"),
+    from_operator("POST /tasks/{task}/artifacts/collect", status=409),
+    reads("GET /artifacts/{artifact}"),
+    reads("GET /artifacts/{artifact}/file"),
+    reads("GET /artifacts/{artifact}/preview"),
     # automations
     reads("GET /automations", foreign=200, empty=True),
     reads("GET /automations/{automation}"),
@@ -125,6 +131,7 @@ async def things(world: ApiWorld) -> dict[str, str]:
     keys = (await world.get("/keys"))["items"]
     return {
         "task": task["id"],
+        "artifact": str(await world.attach(task, "report.txt", b"all is well\n")),
         "automation": "invoices",
         "bot": "invoices",
         "build": "1",

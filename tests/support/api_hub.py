@@ -34,7 +34,7 @@ from hub.services.deployments import Deployments, ResolverLoop
 from hub.services.effects import CloseSession, ReturnCredit, SendToRunner
 from hub.services.resolve import Locked
 from hub.services.signals import Signals
-from hub.storage import tables
+from hub.storage import artifacts, tables
 from hub.storage.blobs import FolderBlobs
 from hub.storage.opening import open_store
 from hub.storage.outputs import Outputs
@@ -112,6 +112,15 @@ class ApiWorld:
         await self.update("executions", execution_id, state="finished", outcome="succeeded", settled_at=now)
         row: dict[str, Any] = {"state": "finished", "outcome": "succeeded", "settled_at": now, "exit_code": 0}
         await self.update("tasks", task_id, **(row | values))
+
+    async def attach(self, task: Any, name: str, data: bytes, execution_id: str | None = None) -> int:
+        """A file of the task, as if its runner had brought it; its number."""
+        blob = self.hub.blobs.add([data])
+        values = {"task_id": task["id"], "task_number": task["number"], "execution_id": execution_id, "name": name}
+        values |= {"sha256": blob.sha256, "size_bytes": blob.size_bytes, "content_type": "text/plain"}
+        workspace_id = self.admin.workspace_id
+        attached = await self.store.write(lambda tx: Done(artifacts.attach(tx, workspace_id, values)))
+        return attached.id
 
     def print(self, data: bytes, start: int, execution_id: str = EXECUTION, channel: Channel = Channel.STDOUT) -> None:
         """The bot printed."""

@@ -46,7 +46,8 @@ class DescentTree:
             self._peak_kib = max(self._peak_kib, usage.ru_maxrss)
             if pid == self.main:
                 peak = peak_memory_bytes(self.memory_group) if self.memory_group is not None else 0
-                self.exited = _exited(status, max(peak, self._peak_kib * 1024))
+                # What the group counts is the whole tree's, without what it shares with others.
+                self.exited = _exited(status, peak or self._peak_kib * 1024)
 
     def pids(self) -> list[int]:
         """Process ids of everything that is alive: by its cgroup, else by descent."""

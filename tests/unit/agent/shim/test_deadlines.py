@@ -65,3 +65,16 @@ def test_the_wall_clock_is_looked_at_now_and_then() -> None:
     dead_man = Deadlines(run_until_ns=1000 * S, heartbeat=at(0), silence_s=480)
     assert dead_man.next_look_ns(0) == WALL_LOOK_NS
     assert dead_man.next_look_ns(479 * S) == 480 * S
+
+
+def test_silence_is_counted_from_the_last_progress() -> None:
+    """Off by default; output and calls begin it anew; it can be changed while it runs (core.md §4, R34)."""
+    quiet = Deadlines(run_until_ns=None, heartbeat=None, silence_s=540, no_progress_s=10.0, progress_ns=at(5).boot_ns)
+    assert quiet.passed(at(14)) is None
+    assert quiet.passed(at(15)) is StopCause.NO_PROGRESS
+    assert quiet.next_look_ns(at(6).boot_ns) == at(15).boot_ns
+    assert quiet.progressed(at(12).boot_ns).passed(at(21)) is None
+    assert quiet.with_no_progress(None).passed(at(10**6)) is None
+    assert quiet.with_no_progress(None).next_look_ns(0) is None
+    # The run limit is the graver cause where both have passed.
+    assert quiet.with_run_limit(at(1).boot_ns).passed(at(100)) is StopCause.TIMEOUT

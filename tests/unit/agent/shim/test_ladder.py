@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.shim.ladder import Ladder, Step, shorten, start, take_due
+from agent.shim.ladder import Ladder, Step, at_once, shorten, start, take_due
 from agent.shim.order import LadderTimes
 from agent.wire.words import StopCause
 
@@ -72,3 +72,12 @@ def test_a_second_cause_never_delays(first: StopCause | None, second: StopCause 
     joined = shorten(alone, start(second, at, TIMES))
     assert all(new <= old for new, old in zip(joined.due_ns, alone.due_ns, strict=True))
     assert joined.next_step >= alone.next_step
+
+
+def test_a_tree_that_endangers_the_machine_is_killed_at_once() -> None:
+    """Nothing is waited for, also in the midst of another cause's ladder (S20, R32)."""
+    ladder, step = take_due(at_once(1000, TIMES), 1000, TIMES)
+    assert step is Step.KILL
+    shortened = shorten(start(StopCause.CANCEL, 0, TIMES), at_once(1000, TIMES))
+    assert (shortened.next_step, shortened.next_due_ns) == (Step.KILL, 1000)
+    assert ladder.next_step is Step.REPORT

@@ -16,12 +16,13 @@ from agent.ports.files import SystemDisk
 from agent.segments import Gap
 from agent.shim import handover
 from agent.shim.ahead import frame_order, read_order
+from agent.shim.bounds import Bounds
 from agent.shim.exit_file import EXIT_NAME, ExitFile, ExitFileError, ExitRecord, StreamEnd, decode_exit, read_exit
 from agent.shim.order import LadderTimes, OrderError, Role, RunAs, ShimOrder, Stamp, decode_order, encode_order
 from agent.shim.verdict import Verdict, VerdictDesk, VerdictError, VerdictKind, decode_verdict, encode_verdict
 from agent.shim.wire import Incoming, WireError, encode
-from agent.wire.lines import Annotation, AnnotationLevel
-from agent.wire.words import ExitKind, GapReason, OnDisconnect, StopCause, VoidReason
+from agent.wire.lines import Remark
+from agent.wire.words import AnnotationLevel, ExitKind, GapReason, OnDisconnect, StopCause, VoidReason
 from tests.support.clock import FakeClock
 
 ORDER = ShimOrder(
@@ -38,7 +39,11 @@ ORDER = ShimOrder(
     ladder=LadderTimes(kill_after_s=0.5),
     on_disconnect=OnDisconnect.STOP,
     heartbeat=Stamp(boot_ns=3, wall_ns=4),
+    no_progress_s=1.5,
+    bounds=Bounds(memory_bytes=1, cpu_seconds=0.5, kept=("memory",)),
     cgroup="/sys/fs/cgroup/x",
+    groups={"memory": "/sys/fs/cgroup/x"},
+    cpus=(0, 2),
     rlimits={"NOFILE": (1, -1)},
     run_as=RunAs(uid=1, gid=2, groups=(3,)),
     descriptors=(Role.FOLDER, Role.GATEWAY),
@@ -61,7 +66,7 @@ RECORD = ExitRecord(
     streams={"stdout": StreamEnd(ended=True, read_bytes=4, dropped_bytes=0)},
     gaps=(Gap(offset=4, missing_bytes=None, reason=GapReason.WRITER_LEFT, resumed_at=4),),
     survivors=((12, "sleep 600"),),
-    annotations=(Annotation(level=AnnotationLevel.ERROR, title="Log-in", text="no\nway"),),
+    annotations=(Remark(level=AnnotationLevel.ERROR, title="Log-in", text="no\nway"),),
     annotation_counts={AnnotationLevel.ERROR: 1, AnnotationLevel.NOTICE: 70},
     last_errors="ValueError: no",
 )

@@ -9,8 +9,8 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 
 from agent.wire.builds import LOCK_MAX_BYTES, read_manifest
-from hub.domain.requirements import Requirements
-from hub.errors import Invalid, NotFound
+from hub.domain.requirements import LockFile, Requirements
+from hub.errors import Conflict, Invalid, NotFound
 from hub.services import builds
 from hub.services.deployments import recognised_build
 from hub.storage import builds as rows
@@ -86,11 +86,14 @@ class BuildFiles:
 
     async def _recognised(self, build: BuildRow) -> Requirements | None:
         try:
-            return (await asyncio.to_thread(recognised_build, build, self._blobs)).requirements
+            wanted = (await asyncio.to_thread(recognised_build, build, self._blobs)).requirements
         except BlobGone as error:
             raise _gone(error.sha256) from None
         except ValueError as error:
             raise Invalid("build_unreadable", f"This hub can't read the build any more: {error}") from None
+        if isinstance(wanted, LockFile):
+            raise Conflict("lock_not_wanted", f"Build {build.id} brings its own lock ({wanted.path}).")
+        return wanted
 
     async def _files_of(self, digest: str) -> frozenset[str]:
         known = self._contents.get(digest)

@@ -67,7 +67,7 @@ def receive(tx: Transaction, caller: Caller, new: NewBuild) -> Done[Received]:
         build_id = known.id
         if not rows.move_build(tx, caller.workspace_id, build_id, (BuildState.REJECTED,), _values(tx, caller, new)):
             raise Conflict("version_changed", f"Version {new.version} of {new.bot} changed meanwhile. Deploy again.")
-    elif known.digest == new.digest and known.launch == new.recognised.launch.model_dump(mode="json"):
+    elif known.digest == new.digest and launch_of(known) == new.recognised.launch:
         # Asking again is how a person says "try again": also in the hub, when that had left it to a runner.
         rows.move_build(tx, caller.workspace_id, known.id, (BuildState.RESOLVING,), {"problem": None})
         return Done(Received(build=known, is_known=True))

@@ -16,12 +16,14 @@ from hub.domain.automation import label_name_faults
 from hub.domain.package_names import check_bot_name, check_version, default_bot, default_version
 from hub.domain.package_options import PackageOptions
 from hub.domain.packages import PackageError, Recognised, recognise
+from hub.domain.python_versions import PythonChoice
+from hub.domain.requirements import LockFile, Requirements
 from hub.domain.unpacking import ArchiveError
 from hub.errors import Invalid
 from hub.services import builds
 from hub.services.builds import NewBuild, Received
 from hub.services.packages import Unpacked, load, open_archive, unpack
-from hub.services.resolve import Locked, NotHere, RequirementResolver, Unresolvable
+from hub.services.resolve import Locked, NotHere, RequirementResolver, Resolution, Unresolvable
 from hub.storage import builds as rows
 from hub.storage.blobs import BlobGone, Blobs
 from hub.storage.builds import BuildRow
@@ -136,8 +138,7 @@ class ResolverLoop:
         if recognised.requirements is None or recognised.python is None:
             await self._store.write(builds.reject, build.workspace_id, build.id, "it has no requirements to resolve")
             return
-        found = await self._resolver.resolve(recognised.requirements.text(), recognised.python.floor)
-        match found:
+        match await self._resolved(recognised.requirements, recognised.python):
             case Locked(text=text):
                 lock = await asyncio.to_thread(self._blobs.add, [text.encode()])
                 await self._store.write(builds.finish_resolving, build.workspace_id, build.id, lock)
@@ -145,6 +146,11 @@ class ResolverLoop:
                 await self._store.write(builds.leave_to_runner, build.workspace_id, build.id, why)
             case Unresolvable(problem=problem):
                 await self._store.write(builds.reject, build.workspace_id, build.id, problem)
+
+    async def _resolved(self, wanted: Requirements | LockFile, python: PythonChoice) -> Resolution:
+        if isinstance(wanted, LockFile):
+            return await self._resolver.export(wanted)
+        return await self._resolver.resolve(wanted.text(), python.floor)
 
 
 def recognised_build(build: BuildRow, blobs: Blobs) -> Recognised:

@@ -1,5 +1,7 @@
 """Requirements to a locked list in the hub: `uv pip compile` on names and versions only, wheels only (S25, S47).
 
+A lock that the package brings along is exported instead, offline: what it names was chosen by its author.
+
 | what uv says | then |
 |---|---|
 | a list | the build is ready |
@@ -8,6 +10,7 @@
 | anything else | rejected, with uv's own words |
 """
 
+import re
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -16,10 +19,15 @@ from pathlib import Path
 from agent.ports.tools import RunTool, ToolCommand, ToolResult
 from agent.ports.uv import config_arguments, find_uv, short_complaint, uv_environment
 from agent.wire.builds import LOCK_MAX_BYTES
+from agent.wire.python_versions import admits
+from hub.domain.requirements import LockFile, RequirementError, check_lock
 
 RESOLVE_TIMEOUT_S = 120.0
+EXPORT_TIMEOUT_S = 60.0
 
 _NEEDS_SOURCE = ("no usable wheels", "building from source is disabled", "Wheels are required", "--no-build")
+_WITHOUT_WHEEL = re.compile(r"(?:of|for) `?([A-Za-z0-9._-]+)`? (?:have no usable wheels|because building)")
+_STALE = "needs to be updated"
 _UNREACHED = (
     "Failed to fetch",
     "error sending request",
@@ -51,6 +59,7 @@ class Unresolvable:
     problem: str
 
 
+_OWN_PYTHON = ".".join(map(str, sys.version_info[:3]))
 Resolution = Locked | NotHere | Unresolvable
 
 
@@ -78,6 +87,35 @@ class RequirementResolver:
                 return Locked(text=lock.read_text(encoding="utf-8"))
         return _understand(result)
 
+    async def export(self, lock: LockFile) -> Resolution:
+        """The list in a lock of the package's own; a stale one is refused."""
+        uv = self._uv or find_uv()
+        if uv is None:
+            return Unresolvable(problem=f"the hub has no uv to read {lock.path} with; install botyard[hub], or uv")
+        (self._folder / "home").mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix="export-") as name:
+            work = Path(name)
+            for path, data in lock.files.items():
+                (work / path).parent.mkdir(parents=True, exist_ok=True)
+                (work / path).write_bytes(data)
+            result = await self._run_tool(self._export_command(uv, work, lock))
+            exported = work / "requirements.lock"
+            text = exported.read_text(encoding="utf-8") if result.succeeded and exported.is_file() else ""
+        return _exported(lock, text) if result.succeeded else _not_exported(lock, result)
+
+    def _export_command(self, uv: Path, work: Path, lock: LockFile) -> ToolCommand:
+        env = uv_environment(self._folder / "cache", self._folder / "home")
+        # Another Python, or parts that set-up code computes: then uv can't compare without doing what a hub does not.
+        is_comparable = not lock.is_computed and admits(lock.requires_python or ">=3", _OWN_PYTHON)
+        of = ("--script", lock.script) if lock.script else ("--no-dev", "--no-emit-project")
+        argv = (
+            *(str(uv), "export", *config_arguments(env), "--quiet", "--offline", "--no-build"),
+            *("--locked" if is_comparable else "--frozen", *of),
+            *("--no-header", "--no-annotate", "--format", "requirements-txt"),
+            *("--python", sys.executable, "--no-python-downloads", "--output-file", "requirements.lock"),
+        )
+        return ToolCommand(argv=argv, env=env, cwd=work, timeout_s=EXPORT_TIMEOUT_S)
+
     def _command(self, uv: Path, work: Path, python_floor: str) -> ToolCommand:
         env = uv_environment(self._folder / "cache", self._folder / "home")
         argv = (
@@ -89,14 +127,42 @@ class RequirementResolver:
         return ToolCommand(argv=argv, env=env, cwd=work, timeout_s=RESOLVE_TIMEOUT_S)
 
 
-def _understand(result: ToolResult) -> Resolution:
-    complaint = short_complaint(result.output)
+def _exported(lock: LockFile, text: str) -> Resolution:
+    if len(text.encode()) > LOCK_MAX_BYTES:
+        return Unresolvable(problem=f"the list in {lock.path} is longer than {LOCK_MAX_BYTES} bytes")
+    try:
+        check_lock(text, frozenset())
+    except RequirementError as error:
+        return Unresolvable(
+            problem=f"{lock.path}: {error}; only packages of an index are installed, with the hashes of the lock"
+        )
+    return Locked(text=text)
+
+
+def _not_exported(lock: LockFile, result: ToolResult) -> Resolution:
     if result.exit_code is None:
-        return NotHere(why=f"resolving took longer than {RESOLVE_TIMEOUT_S:g} s in the hub")
+        return Unresolvable(problem=f"reading {lock.path} took longer than {EXPORT_TIMEOUT_S:g} s in the hub")
+    if _STALE in result.output:
+        again = f"uv lock --script {lock.script}" if lock.script else "uv lock"
+        return Unresolvable(problem=f"{lock.path} is older than what it locks: run `{again}` again and deploy anew")
+    return Unresolvable(problem=f"{lock.path} can't be read: {_without_mark(short_complaint(result.output))}")
+
+
+def _understand(result: ToolResult) -> Resolution:
+    complaint = _without_mark(short_complaint(result.output))
+    if result.exit_code is None:
+        return NotHere(why=f"resolving took longer than {RESOLVE_TIMEOUT_S:g} s in the hub; a runner goes on with it")
     if any(sign in result.output for sign in _NEEDS_SOURCE):
-        return NotHere(why=f"a package has to be built from source, which only runners do: {complaint}")
+        found = _WITHOUT_WHEEL.search(result.output)
+        package = found.group(1) if found else "a package"
+        return NotHere(why=f"{package} has no wheel and has to be built from source; a runner does it")
     if any(sign in result.output for sign in _UNREACHED):
-        return NotHere(why=f"the hub could not reach the package index: {complaint}")
+        return NotHere(why=f"the hub could not reach the package index; a runner tries it\n{complaint}")
     if result.succeeded:
         return Unresolvable(problem=f"the resolved list is longer than {LOCK_MAX_BYTES} bytes")
     return Unresolvable(problem=f"the requirements can't be resolved: {complaint}")
+
+
+def _without_mark(complaint: str) -> str:
+    """A tool's complaint inside a sentence of ours needs no "error:" of its own."""
+    return complaint.removeprefix("error: ").removeprefix("ERROR: ").strip()

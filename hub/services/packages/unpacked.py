@@ -11,7 +11,11 @@ from agent.wire.builds import FILE_MAX_BYTES, Manifest, ManifestFile, read_manif
 from hub.domain.packages import Package, bytes_needed, package_of
 from hub.domain.unpacking import Allowance, ArchiveError, PlannedFile, plan
 from hub.services.packages.archive import Archive
+from hub.services.packages.jar import jar_manifest
 from hub.storage.blobs import Blobs
+
+_JARS_MAX = 20
+"""Jars at the root that are looked into; more are libraries, and the start has to be named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +47,7 @@ def unpack(archive: Archive, blobs: Blobs) -> Unpacked:
         raise ArchiveError("bad_archive", f"{len(by_position) - len(files)} files of the package could not be read")
     manifest = Manifest(files=tuple(sorted(files, key=lambda file: file.path)), folders=planned.folders)
     digest = blobs.add([manifest.canonical()]).sha256
-    return Unpacked(digest=digest, manifest=manifest, package=_package(manifest, heads))
+    return Unpacked(digest=digest, manifest=manifest, package=_package(manifest, heads, blobs))
 
 
 def load(digest: str, blobs: Blobs) -> Unpacked:
@@ -54,11 +58,14 @@ def load(digest: str, blobs: Blobs) -> Unpacked:
         for file in manifest.files
         if bytes_needed(file.path)
     }
-    return Unpacked(digest=digest, manifest=manifest, package=_package(manifest, heads))
+    return Unpacked(digest=digest, manifest=manifest, package=_package(manifest, heads, blobs))
 
 
-def _package(manifest: Manifest, heads: Mapping[str, bytes]) -> Package:
-    return package_of(manifest, {path: head for path, head in heads.items() if bytes_needed(path)})
+def _package(manifest: Manifest, heads: Mapping[str, bytes], blobs: Blobs) -> Package:
+    wanted = {path: head for path, head in heads.items() if bytes_needed(path)}
+    jars = [file for file in manifest.files if "/" not in file.path and file.path.lower().endswith(".jar")]
+    wanted |= {file.path: jar_manifest(file, blobs) for file in jars[:_JARS_MAX]}
+    return package_of(manifest, wanted)
 
 
 class _Reading:

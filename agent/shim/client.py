@@ -35,6 +35,7 @@ from agent.shim import address
 from agent.shim.bounds import Bounds
 from agent.shim.channel import Channel
 from agent.shim.exit_file import ExitRecord, decode_exit
+from agent.shim.lines import Progress
 from agent.shim.order import Stamp
 from agent.shim.wire import WIRE_VERSION, Incoming, Message, WireError, encode
 from agent.wire.words import StopCause
@@ -57,6 +58,10 @@ class DoorbellKind(StrEnum):
     """More bytes can be read from the segments; `length` is how many there are. Rings may be joined into one."""
     STOPPING = "stopping"
     """A stop has begun: `cause`, `by`."""
+    PROGRESS = "progress"
+    """The bot printed how far it is: `progress`. Only the newest is told."""
+    MASKS = "masks"
+    """The bot named secrets: `masks`; in force in its output already."""
     EXITED = "exited"
     """The main process has ended: `exit`, not final yet; durable in the folder."""
     SURVIVORS = "survivors"
@@ -69,6 +74,9 @@ class DoorbellKind(StrEnum):
     """The connection ended: the shim has (look at the folder), or this side closed."""
 
 
+_BELLS = frozenset(kind.value for kind in DoorbellKind)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doorbell:
     """One thing that a shim told."""
@@ -79,6 +87,8 @@ class Doorbell:
     cause: StopCause | None = None
     by: str = ""
     survivors: tuple[tuple[int, str], ...] = ()
+    progress: Progress | None = None
+    masks: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +119,7 @@ class ShimState:
     is_final: bool
     run_until_boot_ns: int | None
     heartbeat: Stamp | None
+    progress: Progress | None = None
 
 
 class ShimClient:
@@ -272,7 +283,9 @@ class ShimClient:
                 self._welcome.set_result(message)
             return
         if event is not None:
-            self._ring(_bell_of(message))
+            # A newer shim may tell what this daemon does not know; nothing that it must know.
+            if event in _BELLS:
+                self._ring(_bell_of(message))
             return
         if message.get("descriptors"):
             message["ok"]["descriptor"] = self._descriptors.popleft()
@@ -300,14 +313,23 @@ def _bell_of(message: Message) -> Doorbell:
         cause=StopCause(message["cause"]) if message.get("cause") else None,
         by=str(message.get("by", "")),
         survivors=tuple((int(pid), str(command)) for pid, command in message.get("survivors", ())),
+        progress=_progress_of(message) if message["event"] == DoorbellKind.PROGRESS else None,
+        masks=tuple(b64decode(mask) for mask in message.get("masks", ())),
     )
 
 
+def _progress_of(body: dict[str, Any]) -> Progress:
+    percent = body["percent"]
+    return Progress(percent=None if percent is None else float(percent), text=str(body["text"]))
+
+
 def _state_of(body: dict[str, Any]) -> ShimState:
-    known = {name: body[name] for name in ShimState.__slots__}
+    known = {name: body[name] for name in ShimState.__slots__ if name in body}
     known["cause"] = StopCause(body["cause"]) if body["cause"] else None
     known["exit"] = _exit_of(body["exit"])
     known["heartbeat"] = Stamp(**body["heartbeat"]) if body["heartbeat"] else None
+    # A shim of an older daemon may still run, and does not tell it.
+    known["progress"] = _progress_of(body["progress"]) if body.get("progress") else None
     return ShimState(**known)
 
 

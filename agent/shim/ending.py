@@ -14,6 +14,7 @@ from agent.segments import Gap
 from agent.shim.deadlines import deadlines_of
 from agent.shim.exit_file import ExitRecord, encode_exit
 from agent.shim.ladder import Ladder, Step, at_once, shorten, start, take_due
+from agent.shim.lines import Progress
 from agent.shim.order import Stamp
 from agent.shim.watch import begin_watch, limit_that_ended, watch_of
 from agent.wire.words import ExitKind, GapReason, StopCause
@@ -163,6 +164,7 @@ class Ending:
         if not self._tree.is_empty and self._drain_until_ns is None:
             return
         self._is_final = True
+        self._house.lines.tell_progress(now.boot_ns, is_end=True)
         self._house.writer.close(now.wall_ns)
         record = self._record(final=True)
         self._house.exit_file.write(record)
@@ -183,6 +185,7 @@ class Ending:
             "cause": self.cause,
             "by": self.by,
             "exit": _told(self._record(final=self._is_final)) if self._is_exit_told else None,
+            "progress": _progress_told(self._house.lines.progress),
             "is_empty": self._is_empty_told,
             "is_final": self._is_final,
             "run_until_boot_ns": self.deadlines.run_until_ns,
@@ -265,6 +268,9 @@ class Ending:
             streams=self._taps.ends(),
             gaps=tuple(gaps),
             survivors=() if self._tree.is_empty else self._survivors,
+            annotations=self._house.lines.annotations,
+            annotation_counts=self._house.lines.annotation_counts,
+            last_errors="" if exited is None or exited.code == 0 else self._taps.last_errors.text(),
         )
 
     def _error_text(self) -> str:
@@ -283,6 +289,10 @@ class Ending:
             return ExitKind.NORMAL
         is_ours = self._signaled
         return ExitKind.OOM_KILLED if not is_ours and self._tree.was_out_of_memory() else ExitKind.SIGNAL
+
+
+def _progress_told(progress: Progress | None) -> dict[str, Any] | None:
+    return None if progress is None else {"percent": progress.percent, "text": progress.text}
 
 
 def _told(record: ExitRecord) -> dict[str, Any]:

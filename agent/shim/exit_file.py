@@ -14,8 +14,8 @@ from pathlib import Path
 
 from agent.ports.files import Disk
 from agent.segments import Gap
-from agent.wire.lines import Annotation, AnnotationLevel
-from agent.wire.words import ExitKind, GapReason, StopCause
+from agent.wire.lines import Remark
+from agent.wire.words import AnnotationLevel, ExitKind, GapReason, StopCause
 
 EXIT_NAME = "exit"
 EXIT_VERSION = 1
@@ -69,7 +69,7 @@ class ExitRecord:
     streams: dict[str, StreamEnd]
     gaps: tuple[Gap, ...] = ()
     survivors: tuple[tuple[int, str], ...] = ()
-    annotations: tuple[Annotation, ...] = ()
+    annotations: tuple[Remark, ...] = ()
     annotation_counts: Mapping[AnnotationLevel, int] = field(default_factory=dict)
     last_errors: str = ""
 
@@ -152,7 +152,7 @@ def decode_exit(data: bytes) -> ExitRecord:
         known["streams"] = {name: StreamEnd(**end) for name, end in body["streams"].items()}
         known["gaps"] = tuple(Gap(**{**gap, "reason": GapReason(gap["reason"])}) for gap in body["gaps"])
         known["survivors"] = tuple((int(pid), str(command)) for pid, command in body["survivors"])
-        known["annotations"] = tuple(_annotation(each) for each in body.get("annotations", ()))
+        known["annotations"] = tuple(_remark(each) for each in body.get("annotations", ()))
         counts = body.get("annotation_counts", {}).items()
         known["annotation_counts"] = {AnnotationLevel(level): int(count) for level, count in counts}
         return ExitRecord(**known)
@@ -162,8 +162,8 @@ def decode_exit(data: bytes) -> ExitRecord:
         raise ExitFileError(f"not an exit record: {error}") from error
 
 
-def _annotation(body: dict[str, str]) -> Annotation:
-    return Annotation(level=AnnotationLevel(body["level"]), title=body["title"], text=body["text"])
+def _remark(body: dict[str, str]) -> Remark:
+    return Remark(level=AnnotationLevel(body["level"]), title=body["title"], text=body["text"])
 
 
 def _bounded(gaps: tuple[Gap, ...]) -> tuple[Gap, ...]:

@@ -98,6 +98,7 @@ class ShimOrder:
     `rlimits` maps names of `resource.RLIMIT_*` without that prefix to (soft, hard); -1 is "no limit".
     `cgroup` is the folder of the bot's group, for killing; the descriptor with role `cgroup` is for entering it.
     `groups` are the folders of the groups that limit it, by controller; the child enters those that are not `cgroup`.
+    `lines` false: the bot's `::x::` lines are only text.
     `bounds` are watched by the shim; `cpus` are the only ones that the bot may run on, empty for all.
     """
 
@@ -111,6 +112,7 @@ class ShimOrder:
     permit: Stamp
     permit_age_max_s: float = PERMIT_AGE_MAX_S
     masks: tuple[bytes, ...] = ()
+    lines: bool = True
     run_limit_s: float | None = 24 * 3600.0
     ladder: LadderTimes = field(default_factory=LadderTimes)
     on_disconnect: OnDisconnect = OnDisconnect.KEEP

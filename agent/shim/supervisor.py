@@ -27,6 +27,7 @@ from agent.shim import kernel
 from agent.shim.body import Child, Source
 from agent.shim.ending import Ending
 from agent.shim.exit_file import ExitFile
+from agent.shim.lines import LineDesk
 from agent.shim.measure import disk_used
 from agent.shim.order import Role, ShimOrder, Stamp
 from agent.shim.requests import Desk
@@ -92,6 +93,7 @@ class House:
         self.writer = SegmentWriter(folder=output, disk=disk, cap_bytes=order.output_cap_bytes)
         self.writer.open()
         self.service = Service(self.folder, order.nonce, self.selector)
+        self.lines = LineDesk(self.patterns, self.service.push)
         # What stands there before the bot writes; only whom it is counted for pays for the walk.
         self.disk_before = disk_used(self.folder) if order.bounds.disk_bytes is not None else None
 
@@ -113,7 +115,11 @@ class Supervisor:
         self._child = child
         self._exec_error = child.exec_error
         self._taps = Taps(
-            {Stream.STDOUT: child.stdout, Stream.STDERR: child.stderr}, house.patterns, house.writer, house.clock
+            {Stream.STDOUT: child.stdout, Stream.STDERR: child.stderr},
+            house.patterns,
+            house.lines if order.lines else None,
+            house.writer,
+            house.clock,
         )
         self._ending = Ending(house, verdict, self._tree, self._taps)
         house.service.serve(
@@ -143,6 +149,7 @@ class Supervisor:
         if _is_due(self._house.writer.sync_due_ns, now.boot_ns):
             self._house.writer.sync()
         self._ring_output(now.boot_ns)
+        self._house.lines.tell_progress(now.boot_ns)
         self._ending.look(now)
         if self._ending.is_drain_over(now.boot_ns):
             for stream, source in self._taps.open_sources().items():
@@ -162,7 +169,7 @@ class Supervisor:
 
     def _next_due_ns(self) -> int | None:
         ending_ns = self._ending.next_due_ns(self._clock.boot_ns())
-        dues = [self._taps.flush_due_ns, self._house.writer.sync_due_ns, ending_ns]
+        dues = [self._taps.flush_due_ns, self._house.writer.sync_due_ns, ending_ns, self._house.lines.progress_due_ns]
         if self._told_length != self._house.writer.length:
             dues.append(self._output_due_ns)
         return min((due for due in dues if due is not None), default=None)

@@ -1,4 +1,4 @@
-"""The bot's pipes: read, masked per stream, gathered for at most 5 ms, appended to the segments (core.md §3).
+"""The bot's pipes: read, `::x::` lines obeyed, masked per stream, gathered for 5 ms, put into segments (core.md §3).
 
 Order is exact within a stream; across streams it is the order in which the shim read them, so the bytes of one stream
 are written before any of the other is taken.
@@ -13,6 +13,8 @@ from agent.segment_writer import SegmentWriter
 from agent.segments import FRAME_DATA_MAX_BYTES, Stream
 from agent.shim.body import Source
 from agent.shim.exit_file import StreamEnd
+from agent.shim.last_errors import LastErrors
+from agent.shim.lines import LineDesk, LineScan
 from agent.shim.order import wall_ns
 
 GATHER_NS = 5_000_000
@@ -26,6 +28,7 @@ class Tap:
 
     source: Source | None
     masker: Masker
+    scan: LineScan | None
     ended: bool = False
     read_bytes: int = 0
     gathered: list[bytes] = field(default_factory=list)
@@ -36,9 +39,19 @@ class Taps:
     """Both streams of one bot, and the writer that they share."""
 
     def __init__(
-        self, sources: dict[Stream, Source], patterns: PatternSet, writer: SegmentWriter, clock: Clock
+        self,
+        sources: dict[Stream, Source],
+        patterns: PatternSet,
+        lines: LineDesk | None,
+        writer: SegmentWriter,
+        clock: Clock,
     ) -> None:
-        self._taps = {stream: Tap(source=each, masker=Masker(patterns)) for stream, each in sources.items()}
+        """`lines` is None where a bot's lines are only text."""
+        self._taps = {
+            stream: Tap(source=each, masker=Masker(patterns), scan=None if lines is None else LineScan(lines))
+            for stream, each in sources.items()
+        }
+        self.last_errors = LastErrors()
         self._writer = writer
         self._clock = clock
         self._gathering: Stream | None = None
@@ -74,7 +87,11 @@ class Taps:
             if not data:
                 return True
             tap.read_bytes += len(data)
-            self._gather(stream, tap.masker.feed(data))
+            if tap.scan is None:
+                self._gather(stream, tap.masker.feed(data))
+                continue
+            for part in tap.scan.feed(data):
+                self._gather(stream, tap.masker.feed(part))
         return False
 
     def end(self, stream: Stream, *, is_end_seen: bool) -> None:
@@ -82,6 +99,8 @@ class Taps:
         tap = self._taps[stream]
         if tap.source is None:
             return
+        for part in () if tap.scan is None else tap.scan.end():
+            self._gather(stream, tap.masker.feed(part))
         self._gather(stream, tap.masker.end())
         self.flush()
         tap.ended = is_end_seen
@@ -120,6 +139,8 @@ class Taps:
             self.flush()
             self._gathering = stream
             self._flush_due_ns = self._clock.boot_ns() + GATHER_NS
+        if stream is Stream.STDERR:
+            self.last_errors.take(data)
         tap = self._taps[stream]
         tap.gathered.append(data)
         tap.gathered_bytes += len(data)

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from agent.wire.words import AnnotationLevel
+
 COMMAND_MAX_BYTES = 64 * 1024
 """A longer line is never a command."""
 BLANKS = " \t\v\f\r"
@@ -34,21 +36,13 @@ class LineWord(StrEnum):
     PROGRESS = "progress"
 
 
-class AnnotationLevel(StrEnum):
-    """How much an annotation matters."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    NOTICE = "notice"
-
-
 _WORDS = frozenset(word.value for word in LineWord)
 _LEVELS = frozenset(level.value for level in AnnotationLevel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Annotation:
-    """A remark for whoever looks at the run; `title` may be empty."""
+class Remark:
+    """An annotation as a line made it; `title` may be empty."""
 
     level: AnnotationLevel
     title: str
@@ -105,14 +99,14 @@ def split_line(line: str) -> tuple[str, str, str] | None:
     return name, values, text
 
 
-def annotation_of(command: LineCommand) -> Annotation | None:
+def remark_of(command: LineCommand) -> Remark | None:
     """The remark that a command makes; its title is `title`, else where in which file it is."""
     if command.word not in _LEVELS:
         return None
     values = command.values
     file = values.get("file", "")
     place = f"{file}:{values['line']}" if file and values.get("line") else file
-    return Annotation(level=AnnotationLevel(command.word), title=values.get("title") or place, text=command.text)
+    return Remark(level=AnnotationLevel(command.word), title=values.get("title") or place, text=command.text)
 
 
 def percent_of(command: LineCommand) -> float | None:

@@ -5,15 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.wire.lines import (
-    Annotation,
-    AnnotationLevel,
     LineCommand,
     LineReader,
     LineWord,
-    annotation_of,
+    Remark,
     percent_of,
+    remark_of,
     split_line,
 )
+from agent.wire.words import AnnotationLevel
 
 
 def command(line: str) -> LineCommand | None:
@@ -115,10 +115,10 @@ def test_a_remark_without_title_is_named_by_its_place() -> None:
     said = [
         command(line) for line in ("::error file=a.py,line=3::x", "::notice file=a.py::y", "::warning::z", "::debug::")
     ]
-    assert [annotation_of(each) for each in said if each] == [
-        Annotation(level=AnnotationLevel.ERROR, title="a.py:3", text="x"),
-        Annotation(level=AnnotationLevel.NOTICE, title="a.py", text="y"),
-        Annotation(level=AnnotationLevel.WARNING, title="", text="z"),
+    assert [remark_of(each) for each in said if each] == [
+        Remark(level=AnnotationLevel.ERROR, title="a.py:3", text="x"),
+        Remark(level=AnnotationLevel.NOTICE, title="a.py", text="y"),
+        Remark(level=AnnotationLevel.WARNING, title="", text="z"),
         None,
     ]
 

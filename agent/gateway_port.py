@@ -4,12 +4,15 @@ The gateway knows bots by their token only. It never sees the spool, the link or
 """
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
+from pydantic import JsonValue
+
 from agent.ports.proxies import Proxy
-from agent.wire.facts import ReportFact
+from agent.wire.facts import ReportFact, RowFact
 from agent.wire.task import TaskSnapshot
 
 
@@ -24,6 +27,14 @@ class ExecutionGoneError(Exception):
 class TooManyReportsError(Exception):
     """This execution has reported `REPORTS_MAX` times: answer 429. What was recorded stays."""
 
+
+class TooMuchSaidError(Exception):
+    """This execution has said as much as is kept of one; the text says what: answer 429. What was kept stays."""
+
+
+ROWS_MAX = 100_000
+ROWS_MAX_BYTES = 64 * 1024 * 1024
+"""Rows of one execution that are kept, and their size: a bot that logs in a loop must not fill the spool (G8)."""
 
 REPORTS_MAX = 1000
 """Reports of one execution that are kept; a bot that reports in a loop must not fill the spool (G8)."""
@@ -85,6 +96,16 @@ class BotExecution(Protocol):
         ...
 
     @property
+    def cancelled(self) -> bool:
+        """True once a stop was decided: signals follow."""
+        ...
+
+    @property
+    def secrets(self) -> Mapping[str, JsonValue]:
+        """Its task's own secret parameters, by name."""
+        ...
+
+    @property
     def reaped(self) -> bool:
         """True once the shim has reaped the main process: a finish is a late report from here on (`core.md` §4)."""
         ...
@@ -115,6 +136,35 @@ class GatewayHost(Protocol):
 
         Raises ExecutionGoneError, and TooManyReportsError after `REPORTS_MAX`. The text must have been masked.
         """
+        ...
+
+    async def record_row(self, execution_id: str, row: RowFact) -> None:
+        """Write a row of a record log to the spool; durable on return. Its texts must have been masked.
+
+        Raises ExecutionGoneError, TooMuchSaidError.
+        """
+        ...
+
+    async def keep_outputs(self, execution_id: str, outputs: Mapping[str, str]) -> None:
+        """Keep outputs for the end of the run, masked; durable on return. The later one of a name counts.
+
+        Raises ExecutionGoneError, TooMuchSaidError, OSError.
+        """
+        ...
+
+    def note_progress(self, execution_id: str, percent: float | None, text: str) -> None:
+        """How far the bot is; kept in memory, told when a second has passed and a link is there."""
+        ...
+
+    async def take_artifact(self, execution_id: str, draft: Path, name: str) -> None:
+        """Move a finished file under its name; durable on return, and on its way to the hub.
+
+        Raises ExecutionGoneError, OSError.
+        """
+        ...
+
+    def spoke(self, execution_id: str) -> None:
+        """The bot said something: a sign of life for who watches its progress (`core.md` §4)."""
         ...
 
     async def add_masks(self, execution_id: str, secrets: Sequence[str]) -> None:

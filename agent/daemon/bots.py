@@ -1,25 +1,34 @@
 """The gateway's view of the executions here (`agent/gateway_port.py`)."""
 
+import asyncio
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
 
 from agent.daemon.house import House
 from agent.daemon.keeper import Keeper, KeeperEndedError
+from agent.daemon.posted import keep_posted
 from agent.daemon.uplink import Uplink
-from agent.execution import UNDECIDED, IllegalEventError, Phase
-from agent.execution_events import Reported
+from agent.execution import UNDECIDED, IllegalEventError, LocalExecution, Phase, row_size
+from agent.execution_events import Event, Reported, RowWritten
 from agent.gateway_port import (
     REPORTS_MAX,
+    ROWS_MAX,
+    ROWS_MAX_BYTES,
     BotExecution,
     ExecutionGoneError,
     Forward,
     MasksUnavailableError,
     TooManyReportsError,
+    TooMuchSaidError,
 )
 from agent.shim.client import ShimGone, ShimRefused
-from agent.wire.facts import ReportFact
+from agent.wire.facts import ReportFact, RowFact
 from agent.wire.task import TaskSnapshot
 
 _TOKEN_GRACE_S = 5.0
@@ -57,6 +66,18 @@ class Bot:
     def interrupted(self) -> bool:
         """Whether it should finish by itself."""
         return self._keeper.interrupted or self._keeper.value.stop is not None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether a stop was decided."""
+        return self._keeper.value.stop is not None
+
+    @property
+    def secrets(self) -> Mapping[str, JsonValue]:
+        """Its task's own secret parameters."""
+        work = self._keeper.order.work
+        names = work.secret_parameters if work is not None else ()
+        return {name: self.task.parameters[name] for name in names if name in self.task.parameters}
 
     @property
     def reaped(self) -> bool:
@@ -98,11 +119,38 @@ class Bots:
         keeper = self._keeper(execution_id)
         if keeper.value.reports >= REPORTS_MAX:
             raise TooManyReportsError(execution_id)
-        try:
-            value = await keeper.do(Reported(report=report))
-        except (IllegalEventError, KeeperEndedError):
-            raise ExecutionGoneError(execution_id) from None
+        value = await _do(keeper, Reported(report=report))
         return report.model_copy(update={"late": True}) if value.reaped else report
+
+    async def record_row(self, execution_id: str, row: RowFact) -> None:
+        """Write a row to the spool; durable on return."""
+        keeper = self._keeper(execution_id)
+        if keeper.value.rows >= ROWS_MAX or keeper.value.row_bytes + row_size(row) > ROWS_MAX_BYTES:
+            raise TooMuchSaidError(f"This execution has logged {keeper.value.rows} rows; no more are kept")
+        await _do(keeper, RowWritten(row=row))
+
+    async def keep_outputs(self, execution_id: str, outputs: Mapping[str, str]) -> None:
+        """Append to the execution's own file of outputs."""
+        keeper = self._keeper(execution_id)
+        if keeper.end_told:
+            raise ExecutionGoneError(execution_id)
+        await asyncio.to_thread(keep_posted, keeper.folder, keeper.house.disk, outputs)
+
+    def note_progress(self, execution_id: str, percent: float | None, text: str) -> None:
+        """The newest word counts."""
+        if not self._keeper(execution_id).end_told:
+            self._house.upstream.note_progress(execution_id, percent, text)
+
+    async def take_artifact(self, execution_id: str, draft: Path, name: str) -> None:
+        """Move it into the execution's folder, and bring it."""
+        await self._house.collector.hand_over(self._keeper(execution_id), draft, name)
+
+    def spoke(self, execution_id: str) -> None:
+        """Tell the shim, if it watches for progress."""
+        keeper = self._house.keepers.get(execution_id)
+        limits = keeper.order.work.limits if keeper is not None and keeper.order.work is not None else None
+        if keeper is not None and limits is not None and limits.no_progress_s is not None:
+            keeper.spawn(_touch(keeper), "touch")
 
     async def add_masks(self, execution_id: str, secrets: Sequence[str]) -> None:
         """Have the shim mask these from the next byte on."""
@@ -138,3 +186,16 @@ class Bots:
         ended_at = keeper.ended_at
         is_fresh = ended_at is not None and self._house.clock.monotonic() - ended_at < _TOKEN_GRACE_S
         return keeper.value.phase in {Phase.EXITED, Phase.FINAL} and is_fresh
+
+
+async def _do(keeper: Keeper, event: Event) -> LocalExecution:
+    try:
+        return await keeper.do(event)
+    except (IllegalEventError, KeeperEndedError):
+        raise ExecutionGoneError(keeper.execution_id) from None
+
+
+async def _touch(keeper: Keeper) -> None:
+    if keeper.client is not None:
+        with suppress(ShimGone, ShimRefused, TimeoutError):
+            await keeper.client.touch()

@@ -5,13 +5,13 @@ that is broken costs no task anything: what can be read of it counts, and an ann
 """
 
 import asyncio
-import json
 import logging
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.bot_files import open_inside
+from agent.daemon.posted import POSTED_MAX_BYTES, POSTED_NAME, read_posted
 from agent.execution_events import Reported, Spoken
 from agent.masking import Masker
 from agent.output_file import OUTPUT_FILE_MAX_BYTES, decoded, read_outputs
@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 OUTPUTS_NAME = "outputs"
 SUMMARY_NAME = "summary.md"
 """Beside the result file (`agent/builds/bot_environment.py`)."""
-POSTED_NAME = "posted-outputs"
-"""Outputs that came by the gateway, in the execution's folder: one JSON array of name and value a line."""
 SUMMARY_READ_MAX_BYTES = 1024 * 1024
 RESULT_TITLE = "BOTYARD_RESULT"
 SUMMARY_TITLE = "BOTYARD_SUMMARY"
@@ -90,20 +88,8 @@ def _outputs(keeper: "Keeper", path: Path, faults: list[Annotation]) -> dict[str
         where = f"{path.name}, line {first.line}" if first.line else path.name
         more = f" (and {len(read.faults) - 1} more)" if len(read.faults) > 1 else ""
         faults.append(_fault(keeper, OUTPUT_TITLE, f"{where}: {first.why}{more}"))
-    posted = _content(keeper, keeper.folder / POSTED_NAME, 2 * OUTPUT_FILE_MAX_BYTES, faults, OUTPUT_TITLE)
-    return read.values | posted_outputs(posted)
-
-
-def posted_outputs(data: bytes) -> dict[str, str]:
-    """Outputs that came by the gateway; a line that a crash tore was never answered."""
-    found = {}
-    for line in data.split(b"\n")[:-1]:
-        try:
-            name, value = json.loads(line)
-        except (ValueError, TypeError):
-            continue
-        found[str(name)] = str(value)
-    return found
+    posted = _content(keeper, keeper.folder / POSTED_NAME, POSTED_MAX_BYTES, faults, OUTPUT_TITLE)
+    return read.values | read_posted(posted)
 
 
 def _summary(keeper: "Keeper", path: Path, faults: list[Annotation]) -> tuple[str, bool]:

@@ -15,10 +15,11 @@ that a runner without work stays light.
 | `routes` | the table of routes and the application |
 | `callers` | token to execution |
 | `tasks` | BotCity's calls about tasks |
-| `own` | our own small API, at ``BOTYARD_API_URL`` |
+| `own`, `files` | our own small API, at ``BOTYARD_API_URL``: what a bot without an SDK says, files it hands over |
+| `members` | its bodies: JSON or forms |
 | `forwarding`, `reads`, `upstream` | everything else goes to the hub |
 | `bodies` | request bodies: memory, then a 0600 file, then 413 |
-| `refusals` | errors in BotCity's shape |
+| `refusals` | errors, in BotCity's shape and as problem+json |
 """
 
 from agent.gateway.server import OWN_API_PATH, Gateway, own_api_url, server_url

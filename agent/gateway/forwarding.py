@@ -53,6 +53,8 @@ async def forward(request: web.Request, bot: BotExecution, body: bytes | None = 
         answer = await desk.upstream.ask(call, desk.settings.give_up_s)
     finally:
         received.close()
+    if not pure:
+        desk.host.spoke(bot.execution_id)
     if answer.status < 300 and answers_a_secret(request.method, request.path):
         await desk.host.add_masks(bot.execution_id, [answer.beginning.decode(errors="replace")])
     return await relay(request, answer)

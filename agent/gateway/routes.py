@@ -1,10 +1,11 @@
 """All routes of the gateway in one table, and the application that serves them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from agent.gateway import own, tasks
+from agent.gateway import files, own, tasks
 from agent.gateway.desk import DESK, Desk
 from agent.gateway.forwarding import forward_any, forward_login
 from agent.gateway.refusals import refuse_in_shape
@@ -27,7 +28,13 @@ def routes() -> list[web.RouteDef]:
         web.route("*", API_PREFIX + "/{rest:.*}", forward_any),
         web.get(f"{OWN_API_PATH}/parameters", own.parameters),
         web.get(f"{OWN_API_PATH}/cancelled", own.cancelled),
+        web.get(f"{OWN_API_PATH}/secrets/{{name}}", own.secret),
         web.post(f"{OWN_API_PATH}/result", own.result),
+        web.post(f"{OWN_API_PATH}/progress", own.progress),
+        web.post(f"{OWN_API_PATH}/log", own.log_row),
+        web.post(f"{OWN_API_PATH}/outputs", own.outputs),
+        web.post(f"{OWN_API_PATH}/artifacts", files.post),
+        web.put(f"{OWN_API_PATH}/artifacts/{{name:.+}}", files.put),
     ]
 
 
@@ -37,6 +44,7 @@ def application(host: GatewayHost, clock: Clock, settings: GatewaySettings) -> w
     app.add_routes(routes())
 
     async def way_to_hub(app: web.Application) -> AsyncIterator[None]:
+        await asyncio.to_thread(files.sweep_drafts, settings.upload_folder)
         upstream = Upstream(host)
         app[DESK] = Desk(host=host, clock=clock, settings=settings, upstream=upstream)
         yield

@@ -76,7 +76,9 @@ async def record(request: web.Request, bot: BotExecution, wanted: TaskUpdate) ->
     report = ReportFact(
         at=desk.clock.now(), status=wanted.status, message=message, totals=wanted.totals, late=bot.reaped
     )
-    return await desk.host.record_report(bot.execution_id, report)
+    recorded = await desk.host.record_report(bot.execution_id, report)
+    desk.host.spoke(bot.execution_id)
+    return recorded
 
 
 def own_task(bot: BotExecution, recorded: ReportFact | None = None) -> dict[str, Any]:

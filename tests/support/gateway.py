@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,8 +12,8 @@ from typing import Any
 from aiohttp import ClientSession, web
 
 from agent.gateway import Gateway, GatewaySettings, server_url
-from agent.gateway_port import BotExecution, Forward, MasksUnavailableError, TooManyReportsError
-from agent.wire.facts import ReportFact
+from agent.gateway_port import BotExecution, Forward, MasksUnavailableError, TooManyReportsError, TooMuchSaidError
+from agent.wire.facts import ReportFact, RowFact
 from agent.wire.task import TaskSnapshot
 from tests.support.clock import FakeClock
 from tests.support.waiting import eventually
@@ -54,6 +54,8 @@ class FakeExecution:
     report: ReportFact | None = None
     interrupted: bool = False
     reaped: bool = False
+    cancelled: bool = False
+    secrets: dict[str, Any] = field(default_factory=dict)
 
     def mask(self, text: str) -> str:
         """Take the one secret out."""
@@ -67,6 +69,12 @@ class FakeDaemon:
     bots: dict[str, FakeExecution] = field(default_factory=lambda: {TOKEN: FakeExecution()})
     reports: list[ReportFact] = field(default_factory=list)
     masks: list[str] = field(default_factory=list)
+    rows: list[RowFact] = field(default_factory=list)
+    rows_max: int = 1000
+    outputs: dict[str, str] = field(default_factory=dict)
+    progress: list[tuple[float | None, str]] = field(default_factory=list)
+    artifacts: dict[str, bytes] = field(default_factory=dict)
+    spoken: int = 0
     adopting: bool = False
     masks_fail: bool = False
     spool_full: bool = False
@@ -106,6 +114,32 @@ class FakeDaemon:
         if not recorded.late:
             bot.report = recorded
         return recorded
+
+    async def record_row(self, execution_id: str, row: RowFact) -> None:
+        """Spool a row."""
+        if len(self.rows) >= self.rows_max:
+            raise TooMuchSaidError("no more rows are kept")
+        self.rows.append(row)
+
+    async def keep_outputs(self, execution_id: str, outputs: Mapping[str, str]) -> None:
+        """Keep outputs."""
+        if self.spool_full:
+            raise OSError(28, "No space left on device")
+        self.outputs |= outputs
+
+    def note_progress(self, execution_id: str, percent: float | None, text: str) -> None:
+        """Keep the newest."""
+        self.progress.append((percent, text))
+
+    async def take_artifact(self, execution_id: str, draft: Path, name: str) -> None:
+        """Take a file."""
+        assert draft.stat().st_mode & 0o777 == 0o600
+        self.artifacts[name] = draft.read_bytes()
+        draft.unlink()
+
+    def spoke(self, execution_id: str) -> None:
+        """Count it."""
+        self.spoken += 1
 
     async def add_masks(self, execution_id: str, secrets: Sequence[str]) -> None:
         """Tell the shim."""

@@ -19,10 +19,16 @@ async def test_parameters_keep_their_types(world: GatewayWorld) -> None:
 
 
 async def test_cancelled_follows_the_daemon(world: GatewayWorld) -> None:
-    """GET /cancelled: has a stop been asked for?"""
-    assert await world.call("GET", "/bot/v1/cancelled", headers=BEARER) == (200, {"cancelled": False})
+    """GET /cancelled: has a stop begun, or has somebody asked the bot to finish by itself?"""
+
+    async def told() -> tuple[int, Any]:
+        return await world.call("GET", "/bot/v1/cancelled", headers=BEARER)
+
+    assert await told() == (200, {"cancelled": False, "interrupted": False})
     world.daemon.bot.interrupted = True
-    assert await world.call("GET", "/bot/v1/cancelled", headers=BEARER) == (200, {"cancelled": True})
+    assert await told() == (200, {"cancelled": False, "interrupted": True})
+    world.daemon.bot.cancelled = True
+    assert await told() == (200, {"cancelled": True, "interrupted": True})
 
 
 @pytest.mark.parametrize(
@@ -62,5 +68,5 @@ async def test_a_result_that_cannot_be_meant_is_400(world: GatewayWorld, body: b
     status, answer = await world.call("POST", "/bot/v1/result", data=body, headers=BEARER)
 
     assert status == 400
-    assert answer["message"]
+    assert answer["detail"]
     assert world.daemon.reports == []

@@ -61,6 +61,8 @@ class LockFile:
     requires_python: str = ""
     is_computed: bool = False
     """Parts of the project come from its own set-up code, which the hub never runs (S47)."""
+    differs: tuple[str, ...] = ()
+    """Packages that it was locked for otherwise, as far as a plain comparison tells."""
 
 
 def normalized_name(requirement: str) -> str:

@@ -27,7 +27,9 @@ EXPORT_TIMEOUT_S = 60.0
 
 _NEEDS_SOURCE = ("no usable wheels", "building from source is disabled", "Wheels are required", "--no-build")
 _WITHOUT_WHEEL = re.compile(r"(?:of|for) `?([A-Za-z0-9._-]+)`? (?:have no usable wheels|because building)")
-_STALE = "needs to be updated"
+_STALE = ("needs to be updated", "network was disabled", "not found in the cache")
+"""A fresh lock needs nobody: who asks the network wants to lock anew."""
+
 _UNREACHED = (
     "Failed to fetch",
     "error sending request",
@@ -92,6 +94,8 @@ class RequirementResolver:
         uv = self._uv or find_uv()
         if uv is None:
             return Unresolvable(problem=f"the hub has no uv to read {lock.path} with; install botyard[hub], or uv")
+        if lock.differs and not _is_comparable(lock):
+            return _stale(lock)
         (self._folder / "home").mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._folder, prefix="export-") as name:
             work = Path(name)
@@ -105,12 +109,10 @@ class RequirementResolver:
 
     def _export_command(self, uv: Path, work: Path, lock: LockFile) -> ToolCommand:
         env = uv_environment(self._folder / "cache", self._folder / "home")
-        # Another Python, or parts that set-up code computes: then uv can't compare without doing what a hub does not.
-        is_comparable = not lock.is_computed and admits(lock.requires_python or ">=3", _OWN_PYTHON)
         of = ("--script", lock.script) if lock.script else ("--no-dev", "--no-emit-project")
         argv = (
             *(str(uv), "export", *config_arguments(env), "--quiet", "--offline", "--no-build"),
-            *("--locked" if is_comparable else "--frozen", *of),
+            *("--locked" if _is_comparable(lock) else "--frozen", *of),
             *("--no-header", "--no-annotate", "--format", "requirements-txt"),
             *("--python", sys.executable, "--no-python-downloads", "--output-file", "requirements.lock"),
         )
@@ -125,6 +127,11 @@ class RequirementResolver:
             *("--output-file", "requirements.lock", "requirements.in"),
         )
         return ToolCommand(argv=argv, env=env, cwd=work, timeout_s=RESOLVE_TIMEOUT_S)
+
+
+def _is_comparable(lock: LockFile) -> bool:
+    """For another Python, or what set-up code computes, uv can't compare without doing what a hub does not."""
+    return not lock.is_computed and admits(lock.requires_python or ">=3", _OWN_PYTHON)
 
 
 def _exported(lock: LockFile, text: str) -> Resolution:
@@ -142,10 +149,15 @@ def _exported(lock: LockFile, text: str) -> Resolution:
 def _not_exported(lock: LockFile, result: ToolResult) -> Resolution:
     if result.exit_code is None:
         return Unresolvable(problem=f"reading {lock.path} took longer than {EXPORT_TIMEOUT_S:g} s in the hub")
-    if _STALE in result.output:
-        again = f"uv lock --script {lock.script}" if lock.script else "uv lock"
-        return Unresolvable(problem=f"{lock.path} is older than what it locks: run `{again}` again and deploy anew")
+    if any(sign in result.output for sign in _STALE):
+        return _stale(lock)
     return Unresolvable(problem=f"{lock.path} can't be read: {_without_mark(short_complaint(result.output))}")
+
+
+def _stale(lock: LockFile) -> Unresolvable:
+    again = f"uv lock --script {lock.script}" if lock.script else "uv lock"
+    of = f" ({', '.join(lock.differs)})" if lock.differs else ""
+    return Unresolvable(problem=f"{lock.path} is older than what it locks{of}: run `{again}` again and deploy anew")
 
 
 def _understand(result: ToolResult) -> Resolution:

@@ -29,6 +29,9 @@ from hub.domain.requirements import LockFile, Requirements, check_lines, normali
 _ROOTS = ("", "src/")
 _FILES = ("main.py", "bot.py", "__main__.py")
 _FUNCTION = re.compile(r"(?P<module>[\w.]+):(?P<name>[\w.]+)\Z")
+_VERSIONS = re.compile(r"\A\s*[A-Za-z0-9._-]+\s*(?:\[[^\]]*\])?")
+"""What stands before the versions of a requirement."""
+
 _UNREAD_SETTINGS = ("sources", "override-dependencies", "constraint-dependencies")
 
 
@@ -54,7 +57,8 @@ def _lock(package: Package, project: dict[str, Any], wanted: tuple[str, ...]) ->
     text = package.text("uv.lock")
     if text is None:
         raise PackageError("bad_lock", "uv.lock is too long to be read")
-    locked = {normalized_name(str(one.get("name", ""))) for one in read_toml(package, "uv.lock", "bad_lock")["package"]}
+    packages = [one for one in read_toml(package, "uv.lock", "bad_lock").get("package", []) if isinstance(one, dict)]
+    locked = {normalized_name(str(one.get("name", ""))) for one in packages}
     if missing := sorted(name for name in map(normalized_name, wanted) if name not in locked):
         raise PackageError("stale_lock", f"uv.lock lacks {', '.join(missing)} of pyproject.toml: run `uv lock` again")
     files = {path: data for path, data in package.contents.items() if path.endswith("pyproject.toml")}
@@ -64,7 +68,21 @@ def _lock(package: Package, project: dict[str, Any], wanted: tuple[str, ...]) ->
         files={**files, "uv.lock": text.encode()},
         requires_python=requires if isinstance(requires, str) else "",
         is_computed=bool(project.get("dynamic")),
+        differs=_differing(packages, wanted),
     )
+
+
+def _differing(packages: list[dict[str, Any]], wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """Packages whose versions the lock was not made for, by a comparison of clauses: less than uv's own, but free."""
+    roots = [one for one in packages if table(one, "source").keys() & {"virtual", "editable"}]
+    meant = [one for root in roots for one in table(root, "metadata").get("requires-dist", [])]
+    locked = {(normalized_name(str(one.get("name"))), _clauses(str(one.get("specifier", "")))) for one in meant}
+    asked = {(normalized_name(line), _clauses(_VERSIONS.sub("", line.split(";")[0]))) for line in wanted}
+    return tuple(sorted({name for name, _ in asked - locked}))
+
+
+def _clauses(versions: str) -> frozenset[str]:
+    return frozenset(filter(None, re.sub(r"[\s()]", "", versions).split(",")))
 
 
 def _pyproject(package: Package) -> dict[str, Any]:

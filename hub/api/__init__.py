@@ -7,7 +7,21 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from hub.api import artifacts, automations, bots, docs, events, keys, me, output, rows, runners, tasks, workspaces
+from hub.api import (
+    artifacts,
+    automations,
+    bots,
+    docs,
+    events,
+    keys,
+    me,
+    output,
+    rows,
+    runners,
+    tasks,
+    timelines,
+    workspaces,
+)
 from hub.api.route import PREFIX, Route
 from hub.api.serve import catch_all, handler_of
 from hub.api.sse import STREAMS, Streams, end_streams
@@ -16,6 +30,7 @@ from hub.context import Hub
 ROUTES: Sequence[Route] = (
     *me.ROUTES,
     *tasks.ROUTES,
+    *timelines.ROUTES,
     *output.ROUTES,
     *artifacts.ROUTES,
     *rows.ROUTES,

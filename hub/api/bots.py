@@ -3,12 +3,15 @@
 import asyncio
 from datetime import datetime
 
+from aiohttp import web
 from pydantic import Field
 
 from agent.wire.words import BuildState, Kind, PreparationState
+from hub.api import build_stream
 from hub.api.call import Call, Nothing, Query, Sent, View
 from hub.api.paging import Listing, Page, page
 from hub.api.route import Route, Spec, route
+from hub.api.sse import wants_stream
 from hub.api.uploads import Deploy, received
 from hub.domain.access import Role
 from hub.domain.automation import Definition
@@ -82,6 +85,12 @@ class Deployed(View):
     automation: str | None = Field(description="Label of the automation of the bot's name; null when none was wanted.")
 
 
+class Follow(Query):
+    """Once, or as it becomes."""
+
+    follow: bool = Field(default=False, description="Go on as server-sent events: the build whenever it changed.")
+
+
 class Newest(Query):
     """How many."""
 
@@ -113,10 +122,17 @@ async def builds_of(call: Call[Nothing, Newest]) -> Builds:
 @route(
     "GET",
     "/bots/{bot}/builds/{build}",
-    Spec(role=Role.VIEWER, summary="Show a build", about="With its state, and how far each runner has prepared it."),
+    Spec(
+        role=Role.VIEWER,
+        summary="Show or follow a build",
+        about="With its state, and how far each runner has prepared it.",
+        streams=True,
+    ),
 )
-async def build(call: Call[Nothing, Nothing]) -> Progress:
+async def build(call: Call[Nothing, Follow]) -> Progress | web.StreamResponse:
     """One build and its progress."""
+    if wants_stream(call, follow=call.query.follow):
+        return await build_stream.follow(call, _progress)
     workspace_id = call.caller.workspace_id
     return _progress(
         await call.read(lambda tx: build_progress.show(tx, workspace_id, call.path("bot"), call.path("build")))

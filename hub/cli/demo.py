@@ -15,7 +15,7 @@ from agent.ports.files import SystemDisk
 from hub.cli import show
 from hub.cli.children import stop_on_signals
 from hub.cli.client import Client
-from hub.cli.deploying import Deploying, Teller
+from hub.cli.deploying import Deploying
 from hub.cli.failing import Exit, Failure, exit_of
 from hub.cli.following import Following, outcome_line
 from hub.cli.local import Pair, Place, running_pair
@@ -100,7 +100,7 @@ class Story:
             return failure
 
     def _tell(self) -> int:
-        deploying = Deploying(client=self.client, tell=Teller(), stop=self.stop)
+        deploying = Deploying(client=self.client, stop=self.stop)
         for sample in samples():
             self._deploy(deploying, sample)
         task = self.client.post("/tasks", {"automation": SHOWN, "parameters": PARAMETERS})

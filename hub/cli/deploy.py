@@ -9,7 +9,7 @@ import typer
 
 from hub.cli import show
 from hub.cli.connected import connected
-from hub.cli.deploying import Deploying, Teller
+from hub.cli.deploying import Deploying
 from hub.cli.failing import Exit, Failure
 
 app = typer.Typer(add_completion=False)
@@ -53,7 +53,7 @@ def deploy(
         "command": json.dumps(shlex.split(command)) if command else None,
         "automation": automation,
     }
-    deploying = Deploying(client=connected(), tell=Teller())
+    deploying = Deploying(client=connected())
     try:
         build = deploying.deploy(path, said, release=release)
     except KeyboardInterrupt:

@@ -8,7 +8,7 @@ import os
 import stat
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +34,16 @@ class Packed:
     name: str
 
 
+def _untold(done: int, whole: int) -> None:
+    """Nobody wants to know how far packing is."""
+
+
 @contextmanager
-def pack(path: Path) -> Iterator[Packed]:
-    """The upload for `path`; a packed folder is removed again at the end. Raises PackingError."""
+def pack(path: Path, tell: Callable[[int, int], None] = _untold) -> Iterator[Packed]:
+    """The upload for `path`; a packed folder is removed again at the end. Raises PackingError.
+
+    `tell` hears how many bytes of how many are packed.
+    """
     path = path.resolve()
     if not path.exists():
         raise PackingError(f"there is no {path}")
@@ -45,7 +52,7 @@ def pack(path: Path) -> Iterator[Packed]:
         return
     with tempfile.TemporaryDirectory(prefix="botyard-") as folder:
         target = Path(folder) / "package.zip"
-        _write_zip(path, target)
+        _write_zip(path, target, tell)
         yield Packed(path=target, name=f"{path.name}.zip")
 
 
@@ -84,18 +91,21 @@ def _checked(root: Path, path: str) -> str:
     return path
 
 
-def _write_zip(root: Path, target: Path) -> None:
+def _write_zip(root: Path, target: Path, tell: Callable[[int, int], None]) -> None:
     paths = files_of(root)
     if not any(not path.endswith("/") for path in paths):
         raise PackingError(f"{root} holds no file to deploy")
     if len(paths) > ENTRIES_MAX:
         raise PackingError(f"{root} holds {len(paths)} files, {ENTRIES_MAX} are allowed; name some in {_OWN_RULES}")
-    total = sum((root / path).stat().st_size for path in paths)
+    total = sum((root / path).stat().st_size for path in paths if not path.endswith("/"))
     if total > BUILD_MAX_BYTES:
         raise PackingError(f"{root} holds {total} bytes, {BUILD_MAX_BYTES} are allowed; name some in {_OWN_RULES}")
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        done = 0
         for path in paths:
             _add(archive, root / path, path)
+            done += (root / path).stat().st_size if not path.endswith("/") else 0
+            tell(done, total)
 
 
 def _add(archive: zipfile.ZipFile, full: Path, path: str) -> None:

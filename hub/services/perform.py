@@ -79,6 +79,7 @@ class Performer:
                 pass  # the store rings its own bell
             case RefreshDesired():
                 self._signals.desired.ring(f"{effect.workspace_id}/{effect.runner_id or ''}")
+                self._signals.builds.ring()
             case OutputFinished():
                 self._signals.expect_output(effect.workspace_id, effect.execution_id, effect.output_bytes)
             case _:
@@ -102,6 +103,7 @@ class Performer:
             case BuildPrepared():
                 change = book.prepared if effect.prepared else book.unprepared
                 change(effect.runner_id, effect.epoch, effect.build_id)
+                self._signals.builds.ring()
             case OutputEnded():
                 self._end_output(effect.workspace_id, effect.execution_id)
             case DrainRunner():

@@ -14,7 +14,7 @@ from hub.storage import builds as build_rows
 from hub.storage import preparations as rows
 from hub.storage.builds import BuildRow
 from hub.storage.preparations import ConnectedRunner, PreparationRow, WantedBuild
-from hub.storage.transaction import Done, Effect, Transaction
+from hub.storage.transaction import Done, Effect, NewEvent, Transaction
 
 
 def desired(tx: Transaction, workspace_id: str, runner_id: str) -> Desired:
@@ -45,7 +45,9 @@ def record(tx: Transaction, workspace_id: str, runner_id: str, epoch: int, told:
         "message": told.message,
         "permanent": told.permanent and told.state is PreparationState.FAILED,
     }
+    before = rows.state_on(tx, workspace_id, runner_id, told.build_id)
     rows.put(tx, workspace_id, runner_id, told.build_id, values)
+    _record_change(tx, workspace_id, runner_id, told, before)
     effects: list[Effect] = [
         BuildPrepared(
             runner_id=runner_id,
@@ -59,6 +61,34 @@ def record(tx: Transaction, workspace_id: str, runner_id: str, epoch: int, told:
     if told.state is PreparationState.FAILED and told.permanent and build.state == BuildState.RESOLVING:
         effects.extend(_next_resolver(tx, build, told.message))
     return Done(None, effects)
+
+
+_KINDS = {
+    PreparationState.FETCHING: "build.preparing",
+    PreparationState.INSTALLING: "build.preparing",
+    PreparationState.PREPARED: "build.prepared",
+    PreparationState.FAILED: "build.prepare_failed",
+}
+
+
+def _record_change(
+    tx: Transaction, workspace_id: str, runner_id: str, told: Preparation, before: PreparationState | None
+) -> None:
+    """An event where something new began or ended; how far it is meanwhile is no event."""
+    kind = _KINDS.get(told.state)
+    if kind is None or (before is not None and _KINDS.get(before) == kind):
+        return
+    event = NewEvent(
+        workspace_id=workspace_id,
+        kind=kind,
+        subject=told.build_id,
+        actor=f"runner:{runner_id}",
+        old=before,
+        new=told.state,
+        runner_id=runner_id,
+        data={"message": told.message} if told.message else None,
+    )
+    tx.record(event)
 
 
 def resumed(tx: Transaction, workspace_id: str, runner_id: str, prepared: tuple[str, ...]) -> Done[None]:

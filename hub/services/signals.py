@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Collection
 
+from hub.storage.doorbell import Doorbell
+
 
 class Bell:
     """Names that rang since they were last collected. Ringing never blocks and never queues twice."""
@@ -42,6 +44,8 @@ class Signals:
         """Executions whose output may have become whole."""
         self.stale = Bell()
         """``workspace_id/runner_id`` of runners that answer orders too late, again and again."""
+        self.builds = Doorbell()
+        """A runner told how far a build is, or what runners should have changed: whoever follows a build looks."""
         self.expected_outputs: dict[str, tuple[str, int]] = {}
         """Executions that ended, with (workspace, length of their whole output)."""
 

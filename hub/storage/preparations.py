@@ -77,6 +77,11 @@ _OF_RUNNER = (
     )
     .order_by(preparations.c.build_id)
 )
+_STATE = sa.select(preparations.c.state).where(
+    preparations.c.workspace_id == _WORKSPACE,
+    preparations.c.runner_id == sa.bindparam("runner"),
+    preparations.c.build_id == sa.bindparam("build"),
+)
 _FAILED_FOR_GOOD = sa.select(preparations.c.runner_id).where(
     preparations.c.workspace_id == _WORKSPACE,
     preparations.c.build_id == sa.bindparam("build"),
@@ -151,6 +156,13 @@ def of_build(tx: Transaction, workspace_id: str, build_id: str) -> list[Preparat
     """How far the build has come on each runner that told, by the runners' names."""
     rows = tx.connection.execute(_OF_BUILD, {"workspace": workspace_id, "build": build_id}).mappings()
     return [PreparationRow(**{**row, "state": PreparationState(row["state"])}) for row in rows]
+
+
+def state_on(tx: Transaction, workspace_id: str, runner_id: str, build_id: str) -> PreparationState | None:
+    """What this runner said of the build last; None before it said anything."""
+    named = {"workspace": workspace_id, "runner": runner_id, "build": build_id}
+    found = tx.connection.execute(_STATE, named).scalar()
+    return None if found is None else PreparationState(found)
 
 
 def prepared_on(tx: Transaction, workspace_id: str, runner_id: str) -> list[str]:

@@ -63,6 +63,7 @@ TABLE = (
     reads("GET /tasks/{task}/executions"),
     reads("GET /tasks/{task}/log"),
     reads("GET /tasks/{task}/why"),
+    reads("GET /tasks/{task}/timeline"),
     from_operator("POST /tasks/{task}/interrupt"),
     from_operator("POST /tasks/{task}/restart"),
     from_operator("POST /tasks/{task}/kill"),

@@ -1,0 +1,207 @@
+"""What became of a task, step by step, each with its time and how long it took (issue 3, part 6).
+
+`timeline` is pure: it is told the task, its attempts, and the events around it, and tells one story of them::
+
+    created > waited (until its moment; for a release, a runner, a build, a slot) > granted > started > reported > ended
+      > settled, or: voided / retried > waited > granted …
+
+Times of the bot are its runner's, all others the hub's; a step never comes before the one that it follows from.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from hub.domain.task import TaskView
+
+SHORT = timedelta(milliseconds=50)
+"""Less than this is the way of every order, no wait that anybody asks about."""
+
+
+class Step(StrEnum):
+    """The steps, a closed list."""
+
+    CREATED = "created"
+    WAITED = "waited"
+    PREPARING = "preparing"
+    GRANTED = "granted"
+    STARTED = "started"
+    STOP_ASKED = "stop_asked"
+    REPORTED = "reported"
+    ENDED = "ended"
+    VOIDED = "voided"
+    SETTLED = "settled"
+    AMENDED = "amended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """One step."""
+
+    step: Step
+    at: datetime
+    text: str
+    lasted_s: float | None = None
+    """Until the next step, or until now while it lasts; None for the last one of a finished task."""
+    runner: str | None = None
+    execution_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One execution, as far as its story goes."""
+
+    execution_id: str
+    runner_id: str
+    runner: str
+    build_id: str
+    state: str
+    granted_at: datetime
+    started_at: datetime | None
+    reported_at: datetime | None
+    report: str | None
+    """Status that it reported last."""
+    ended_at: datetime | None
+    settled_at: datetime | None
+    outcome: str | None
+    reason: str | None
+    void_reason: str | None
+    exit_code: int | None
+    exit_signal: int | None
+    stop_asked_at: datetime | None
+    stop_cause: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sign:
+    """Something that happened beside the task and may be what it waited for."""
+
+    kind: str
+    at: datetime
+    subject: str
+    runner_id: str | None = None
+    new: str | None = None
+
+
+RELEASED = "bot.released"
+CONNECTED = "runner.connected"
+RESUMED = "runner.resumed"
+PREPARING = "build.preparing"
+PREPARED = "build.prepared"
+SIGNS = (RELEASED, CONNECTED, RESUMED, PREPARING, PREPARED)
+"""Kinds of events that `timeline` looks for."""
+
+
+def timeline(
+    task: TaskView, attempts: Sequence[Attempt], signs: Sequence[Sign], *, waits_for: str, now: datetime
+) -> tuple[Moment, ...]:
+    """The steps of a task in order; `waits_for` says why it does not run now, where it waits."""
+    moments = [Moment(step=Step.CREATED, at=task.created_at, text=f"by {task.created_by}")]
+    ready_at = task.created_at
+    if task.not_before is not None and task.not_before > task.created_at:
+        until = f"until {task.not_before:%Y-%m-%d %H:%M:%S} UTC"
+        moments.append(Moment(step=Step.WAITED, at=ready_at, text=until))
+        ready_at = task.not_before
+    for attempt in attempts:
+        moments += _waited(attempt, ready_at, signs)
+        moments += _of_attempt(attempt)
+        ready_at = attempt.settled_at or now
+    if task.state in {"queued", "waiting"} and ready_at < now:
+        moments.append(Moment(step=Step.WAITED, at=ready_at, text=waits_for))
+    moments += _asked_before_a_grant(task, attempts)
+    if task.settled_at is not None:
+        moments.append(Moment(step=Step.SETTLED, at=task.settled_at, text=_ended_as(task.outcome, task.reason)))
+    if task.amendment is not None and task.amendment.at is not None:
+        text = f"{task.amendment.status} by {task.amendment.by}"
+        moments.append(Moment(step=Step.AMENDED, at=task.amendment.at, text=text))
+    return _measured(moments, None if task.settled_at is not None else now)
+
+
+def _waited(attempt: Attempt, since: datetime, signs: Sequence[Sign]) -> Iterator[Moment]:
+    """What an attempt waited for: each thing that was missing, until it came; the rest was for a free slot."""
+    begun = since
+    preparing = False
+    for sign in signs:
+        text = _missing(attempt, sign)
+        if text is None or not since < sign.at <= attempt.granted_at:
+            continue
+        if sign.kind == PREPARING:
+            preparing = True
+            continue
+        step = Step.PREPARING if sign.kind == PREPARED and preparing else Step.WAITED
+        yield Moment(step=step, at=begun, text=text, runner=attempt.runner)
+        begun = sign.at
+    if attempt.granted_at - begun > SHORT:
+        yield Moment(step=Step.WAITED, at=begun, text="for a free slot")
+
+
+def _missing(attempt: Attempt, sign: Sign) -> str | None:
+    """What the attempt waited for until this sign; None where the sign is another's."""
+    match sign.kind:
+        case _ if sign.kind == RELEASED and sign.new == attempt.build_id:
+            return "for the release of its build"
+        case _ if sign.kind == CONNECTED and sign.runner_id == attempt.runner_id:
+            return f"for {attempt.runner} to connect"
+        case _ if sign.kind == RESUMED and sign.runner_id == attempt.runner_id:
+            return f"for {attempt.runner} to take work again"
+        case _ if sign.kind in {PREPARING, PREPARED} and sign.subject == attempt.build_id:
+            return f"on {attempt.runner}" if sign.runner_id == attempt.runner_id else None
+        case _:
+            return None
+
+
+def _of_attempt(attempt: Attempt) -> Iterator[Moment]:
+    def moment(step: Step, at: datetime, text: str = "") -> Moment:
+        return Moment(step=step, at=at, text=text, runner=attempt.runner, execution_id=attempt.execution_id)
+
+    yield moment(Step.GRANTED, attempt.granted_at, f"to {attempt.runner}")
+    if attempt.started_at is not None:
+        yield moment(Step.STARTED, attempt.started_at)
+    middle = []
+    if attempt.stop_asked_at is not None:
+        middle.append(moment(Step.STOP_ASKED, attempt.stop_asked_at, attempt.stop_cause or ""))
+    if attempt.reported_at is not None:
+        middle.append(moment(Step.REPORTED, attempt.reported_at, attempt.report or ""))
+    yield from sorted(middle, key=lambda one: one.at)
+    if attempt.ended_at is not None:
+        yield moment(Step.ENDED, attempt.ended_at, _exit(attempt))
+    if attempt.settled_at is not None and attempt.state == "void":
+        why = f"never started: {attempt.void_reason}" if attempt.void_reason else "never started"
+        yield moment(Step.VOIDED, attempt.settled_at, why)
+    elif attempt.settled_at is not None:
+        yield moment(Step.SETTLED, attempt.settled_at, f"attempt {_ended_as(attempt.outcome, attempt.reason)}")
+
+
+def _asked_before_a_grant(task: TaskView, attempts: Sequence[Attempt]) -> Iterator[Moment]:
+    if not attempts and task.cancel_requested_at is not None:
+        text = f"cancel by {task.cancel_requested_by}"
+        yield Moment(step=Step.STOP_ASKED, at=task.cancel_requested_at, text=text)
+
+
+def _measured(moments: Sequence[Moment], now: datetime | None) -> tuple[Moment, ...]:
+    """Each step in its order of time and with its length; an attempt's end is not told twice with the task's."""
+    told = [
+        one
+        for one, following in zip(moments, [*moments[1:], None], strict=True)
+        if not (one.step is Step.SETTLED and one.execution_id and following and following.step is Step.SETTLED)
+    ]
+    measured: list[Moment] = []
+    for one in told:
+        at = max(one.at, measured[-1].at) if measured else one.at
+        if measured:
+            measured[-1] = replace(measured[-1], lasted_s=(at - measured[-1].at).total_seconds())
+        measured.append(replace(one, at=at))
+    if now is not None and measured:
+        measured[-1] = replace(measured[-1], lasted_s=max(0.0, (now - measured[-1].at).total_seconds()))
+    return tuple(measured)
+
+
+def _exit(attempt: Attempt) -> str:
+    if attempt.exit_signal is not None:
+        return f"by signal {attempt.exit_signal}"
+    return f"exit code {attempt.exit_code}" if attempt.exit_code is not None else ""
+
+
+def _ended_as(outcome: str | None, reason: str | None) -> str:
+    return f"{outcome}: {reason}" if reason else str(outcome)

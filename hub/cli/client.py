@@ -91,10 +91,11 @@ class Client:
         except LOST as error:
             raise _lost(self.profile, error) from None
 
-    def download(self, path: str, query: Query | None = None) -> Iterator[bytes]:
-        """The bytes at `path`, in pieces. Raises Refusal, Unreached (also in the middle)."""
+    def download(self, path: str, query: Query | None = None, start: int = 0) -> Iterator[bytes]:
+        """The bytes at `path` from `start` on, in pieces. Raises Refusal, Unreached (also in the middle)."""
+        headers = {"Range": f"bytes={start}-"} if start else {}
         try:
-            connection, answer = self._send("GET", _target(path, query), {}, None)
+            connection, answer = self._send("GET", _target(path, query), headers, None)
             with connection:
                 _refuse(answer)
                 while piece := answer.read1(256 * 1024):

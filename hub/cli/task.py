@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hub.cli import show
+from hub.cli import artifacts, show
 from hub.cli.client import segment
 from hub.cli.connected import connected
 from hub.cli.following import outcome_line
@@ -103,6 +103,9 @@ def restart(task: Task, json_: show.Json = False) -> None:
         show.as_json(found)
         return
     typer.echo(found["next_task"] or found["id"])
+
+
+app.command("artifacts", epilog=artifacts.EXAMPLES)(artifacts.artifacts)
 
 
 def _ended(found: dict[str, Any], json_: bool) -> None:

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from agent.wire.task import Limits
 from agent.wire.words import OnDisconnect, Outcome
+from hub.domain import limits
 from hub.domain.parameters import Fault, Parameter, definition_faults
 from hub.domain.task import RetryPolicy
 
@@ -52,7 +54,10 @@ class Definition:
     report: ReportRule = ReportRule.DEFAULT
     on_disconnect: OnDisconnect = OnDisconnect.KEEP
     lost_after_s: int = 600
-    run_limit_s: int = 86400
+    run_limit_s: float | None = 86400
+    """None: it may run for ever."""
+    limits: Limits = field(default_factory=Limits)
+    """What it may use; run limit and `lost_after_s` stand beside it, and not in it."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     state: AutomationState = AutomationState.ACTIVE
 
@@ -78,12 +83,13 @@ def faults_of(new: Definition) -> list[Fault]:
     bounds = (
         ("priority", new.priority, 0, 10),
         ("lost_after_s", new.lost_after_s, 120, 30 * 86400),
-        ("run_limit_s", new.run_limit_s, 1, 30 * 86400),
         ("retry.attempts", new.retry.attempts, 1, ATTEMPTS_MAX),
     )
     for name, value, low, high in bounds:
         if not low <= value <= high:
             faults.append(Fault(field=name, message=f"{value} is out of range", remedy=f"{low} to {high}"))
+    faults += limits.faults_of(new.limits.model_copy(update={"run_limit_s": None}), "limits.")
+    faults += limits.faults_of(Limits(run_limit_s=None).model_copy(update={"run_limit_s": new.run_limit_s}))
     for outcome in sorted(new.retry.on):
         if outcome not in RETRIED:
             remedy = f"one of {', '.join(RETRIED)}"

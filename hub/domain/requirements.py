@@ -61,6 +61,8 @@ class LockFile:
     requires_python: str = ""
     is_computed: bool = False
     """Parts of the project come from its own set-up code, which the hub never runs (S47)."""
+    builds_source: bool = False
+    """It locks packages that have no wheel: runners build them, the hub does not."""
     differs: tuple[str, ...] = ()
     """Packages that it was locked for otherwise, as far as a plain comparison tells."""
 

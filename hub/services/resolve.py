@@ -18,7 +18,7 @@ from pathlib import Path
 
 from agent.ports.tools import RunTool, ToolCommand, ToolResult
 from agent.ports.uv import config_arguments, find_uv, short_complaint, uv_environment
-from agent.wire.builds import LOCK_MAX_BYTES
+from agent.wire.builds import LOCK_MAX_BYTES, SOURCE_MARK
 from agent.wire.python_versions import admits
 from hub.domain.requirements import LockFile, RequirementError, check_lock
 
@@ -143,7 +143,7 @@ def _exported(lock: LockFile, text: str) -> Resolution:
         return Unresolvable(
             problem=f"{lock.path}: {error}; only packages of an index are installed, with the hashes of the lock"
         )
-    return Locked(text=text)
+    return Locked(text=f"{SOURCE_MARK}\n{text}" if lock.builds_source else text)
 
 
 def _not_exported(lock: LockFile, result: ToolResult) -> Resolution:

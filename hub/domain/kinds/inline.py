@@ -5,7 +5,16 @@ import tomllib
 from typing import Any
 
 from agent.wire.words import Kind
-from hub.domain.kinds.package import Package, PackageError, Plan, Rule, python_of, texts
+from hub.domain.kinds.package import (
+    Package,
+    PackageError,
+    Plan,
+    Rule,
+    has_source_only,
+    locked_packages,
+    python_of,
+    texts,
+)
 from hub.domain.kinds.python import ENTRIES
 from hub.domain.package_options import PackageOptions
 from hub.domain.requirements import LockFile, Requirements, check_lines
@@ -51,17 +60,19 @@ def _plan(package: Package, entry: str, options: PackageOptions) -> Plan:
 
 def _requirements(package: Package, entry: str, said: dict[str, Any]) -> Requirements | LockFile | None:
     wanted = texts(said.get("dependencies"), f"dependencies of {entry}")
-    lock = package.text(f"{entry}.lock") if package.has(f"{entry}.lock") else None
+    lock = f"{entry}.lock"
     if not wanted:
         return None
-    if lock is None:
+    if not package.has(lock):
         return check_lines(wanted, entry)
+    packages = locked_packages(package, lock)
     requires = said.get("requires-python")
     return LockFile(
-        path=f"{entry}.lock",
+        path=lock,
         script=entry,
-        files={entry: package.contents[entry], f"{entry}.lock": lock.encode()},
+        files={entry: package.contents[entry], lock: package.contents[lock]},
         requires_python=requires if isinstance(requires, str) else "",
+        builds_source=has_source_only(packages),
     )
 
 

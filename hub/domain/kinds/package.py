@@ -144,6 +144,19 @@ def project_table(package: Package) -> dict[str, Any]:
     return table(read_toml(package, "pyproject.toml", "bad_pyproject"), "project")
 
 
+def locked_packages(package: Package, path: str) -> list[dict[str, Any]]:
+    """The packages in a lock of uv. Raises PackageError when it can't be read."""
+    if package.text(path) is None:
+        raise PackageError("bad_lock", f"{path} is too long to be read")
+    found = read_toml(package, path, "bad_lock").get("package", [])
+    return [one for one in found if isinstance(one, dict)]
+
+
+def has_source_only(packages: list[dict[str, Any]]) -> bool:
+    """Whether one of these has to be built from source."""
+    return any("registry" in table(one, "source") and not one.get("wheels") for one in packages)
+
+
 def table(values: Mapping[str, Any], *path: str) -> dict[str, Any]:
     """The table at this path, empty where there is none or something else."""
     found: Any = values

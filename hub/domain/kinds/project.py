@@ -16,6 +16,8 @@ from hub.domain.kinds.package import (
     Plan,
     Rule,
     has_module,
+    has_source_only,
+    locked_packages,
     modules_with_main,
     project_table,
     python_of,
@@ -54,10 +56,7 @@ def project_requirements(package: Package) -> Requirements | LockFile | None:
 
 
 def _lock(package: Package, project: dict[str, Any], wanted: tuple[str, ...]) -> LockFile:
-    text = package.text("uv.lock")
-    if text is None:
-        raise PackageError("bad_lock", "uv.lock is too long to be read")
-    packages = [one for one in read_toml(package, "uv.lock", "bad_lock").get("package", []) if isinstance(one, dict)]
+    packages = locked_packages(package, "uv.lock")
     locked = {normalized_name(str(one.get("name", ""))) for one in packages}
     if missing := sorted(name for name in map(normalized_name, wanted) if name not in locked):
         raise PackageError("stale_lock", f"uv.lock lacks {', '.join(missing)} of pyproject.toml: run `uv lock` again")
@@ -65,9 +64,10 @@ def _lock(package: Package, project: dict[str, Any], wanted: tuple[str, ...]) ->
     requires = project.get("requires-python")
     return LockFile(
         path="uv.lock",
-        files={**files, "uv.lock": text.encode()},
+        files={**files, "uv.lock": package.contents["uv.lock"]},
         requires_python=requires if isinstance(requires, str) else "",
         is_computed=bool(project.get("dynamic")),
+        builds_source=has_source_only(packages),
         differs=_differing(packages, wanted),
     )
 

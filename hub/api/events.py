@@ -32,7 +32,7 @@ class From(Query):
     type: str = Field(
         default="",
         pattern=r"^([a-z_]+(\.[a-z_]+)?)?$",
-        description="Only of this kind, as `task.finished`; `task` alone is all kinds of tasks.",
+        description="Only of this kind, as `task.settled`; `task` alone is all kinds of tasks.",
     )
     task: str = Field(default="", pattern=r"^(tsk_[0-9a-f]{32})?$", description="Only events of this task.")
     runner: str = Field(default="", pattern=r"^(rnr_[0-9a-f]{32})?$", description="Only events of this runner.")
@@ -44,7 +44,7 @@ class Event(View):
 
     pos: int = Field(description="Dense: no event is missing between two positions of the whole hub.")
     at: datetime
-    kind: str = Field(examples=["task.finished"])
+    kind: str = Field(examples=["task.settled"])
     subject: str = Field(description="Id of what changed.")
     task_id: str | None
     execution_id: str | None

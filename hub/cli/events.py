@@ -25,7 +25,7 @@ Examples:
 
   botyard events -f
 
-  botyard events --since 2h --type task.finished
+  botyard events --since 2h --type task.settled
 
   botyard events --task 1042 --json
 """
@@ -38,7 +38,7 @@ _KIND = re.compile(r"[a-z_]+(\.[a-z_]+)?")
 def events(
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with events as they happen.")] = False,
     since: Annotated[str | None, typer.Option(help="2h (ago), or a moment: only events since then.")] = None,
-    kind: Annotated[str | None, typer.Option("--type", help="task.finished, or task for all of them.")] = None,
+    kind: Annotated[str | None, typer.Option("--type", help="task.settled, or task for all of them.")] = None,
     task: Annotated[str | None, typer.Option(help="Id or number: only events of this task.")] = None,
     after: Annotated[int | None, typer.Option(min=0, help="Only events behind this position, oldest first.")] = None,
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, max=1000, help="How many of the past.")] = 100,
@@ -46,7 +46,7 @@ def events(
 ) -> None:
     """Print the last events: who changed what, from, to. The newest comes last. With --json one object a line."""
     if kind is not None and not _KIND.fullmatch(kind):
-        raise typer.BadParameter(f"{kind[:64]!r} is no type; say task.finished, or task", param_hint="--type")
+        raise typer.BadParameter(f"{kind[:64]!r} is no type; say task.settled, or task", param_hint="--type")
     moment = past(since, "--since").isoformat() if since else None
     client = connected()
     query: Query = {
@@ -136,6 +136,6 @@ class _Lines:
 def _about(event: dict[str, Any]) -> str:
     """What it was about, in as few words as tell it."""
     data = event["data"] or {}
-    known = {name: value for name, value in data.items() if value is not None and value != ""}
+    known = {name: value for name, value in data.items() if value not in (None, "", {}, [])}
     said = " ".join(f"{name}={show.one_line(str(value))}" for name, value in known.items())
     return f"{event['subject']}  {said}".strip()

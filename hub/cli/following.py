@@ -95,7 +95,8 @@ class Following:
 
     def _wait(self, reasons: list[dict[str, Any]]) -> None:
         """Say why nothing runs yet; a permit that is on its way is no news."""
-        texts = [reason["message"] for reason in reasons if reason["code"] != "permit_out"]
+        told = [reason for reason in reasons if reason["code"] != "permit_out"]
+        texts = [f"{one['message']} {one['remedy']}".strip() for one in told]
         if texts:
             self._say("waiting: " + "; ".join(texts))
 

@@ -120,6 +120,13 @@ def duration(length_s: float) -> str:
     return f"{whole}s"
 
 
+def lasted(length_s: float) -> str:
+    """A length of time as exactly as people want it: 7 ms, 1.25 s, 3m 2s."""
+    if length_s < 1:
+        return f"{length_s * 1000:.0f} ms"
+    return f"{length_s:.2f} s" if length_s < 60 else duration(length_s)
+
+
 def size(count_bytes: int) -> str:
     """A number of bytes as people read it."""
     value = float(count_bytes)

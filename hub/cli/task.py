@@ -8,6 +8,7 @@ from hub.cli import artifacts, show
 from hub.cli.client import segment
 from hub.cli.connected import connected
 from hub.cli.following import outcome_line
+from hub.cli.task_shown import name_of, print_task, state_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Look at tasks, end them, run them again.")
 
@@ -33,9 +34,9 @@ def list_(
         ("task", "automation", "state", "runner", "asked", "message"),
         (
             (
-                _name(task),
+                name_of(task),
                 task["automation"],
-                _state(task),
+                state_of(task),
                 task["runner"],
                 show.when(task["created_at"]),
                 task["message"],
@@ -47,12 +48,15 @@ def list_(
 
 @app.command("show", epilog="Example: botyard task show 1042 --json")
 def show_(task: Task, json_: show.Json = False) -> None:
-    """Show a task: state, outcome, totals, output."""
-    found = connected().get(f"/tasks/{segment(task)}")
+    """Show a task: state, progress, outcome, what it said, its attempts, and what became of it when."""
+    client = connected()
+    found = client.get(f"/tasks/{segment(task)}")
+    attempts = client.get(f"/tasks/{found['id']}/executions")["items"]
+    steps = client.get(f"/tasks/{found['id']}/timeline")["items"]
     if json_:
-        show.as_json(found)
+        show.as_json({**found, "executions": attempts, "timeline": steps})
         return
-    _print(found)
+    print_task(found, attempts, steps)
 
 
 @app.command(epilog="Example: botyard task why 1042")
@@ -64,11 +68,14 @@ def why(task: Task, json_: show.Json = False) -> None:
         show.as_json(found)
         return
     for reason in found["reasons"]:
-        typer.echo(reason["message"])
+        since = f" ({show.when(reason['since'])})" if reason["since"] else ""
+        typer.echo(reason["message"] + since)
+        if reason["remedy"]:
+            typer.echo(f"  > {reason['remedy'].replace(' ID', f' {task}')}")
     if not found["reasons"]:
         now = client.get(f"/tasks/{segment(task)}")
-        end = f"it has ended: {outcome_line(now)}" if now["outcome"] else f"it is {_state(now)}"
-        typer.echo(f"nothing holds task {_name(now)}; {end}")
+        end = f"it has ended: {outcome_line(now)}" if now["outcome"] else f"it is {state_of(now)}"
+        typer.echo(f"nothing holds task {name_of(now)}; {end}")
 
 
 @app.command(epilog="Example: botyard task cancel 1042")
@@ -113,53 +120,4 @@ def _ended(found: dict[str, Any], json_: bool) -> None:
         show.as_json(found)
         return
     asked = " (asked; it ends in stages)" if found["state"] == "running" else ""
-    typer.echo(f"{_name(found)}: {_state(found)}{asked}")
-
-
-def _print(task: dict[str, Any]) -> None:
-    show.members(
-        {
-            "task": f"{_name(task)}  {task['id']}",
-            "automation": task["automation"],
-            "bot": task["bot"] + (f" {task['version']}" if task["version"] else ""),
-            "state": _state(task),
-            "ended": outcome_line(task) if task["outcome"] else None,
-            "reported": task["report"] and task["report"]["status"],
-            "amended": task["amendment"] and f"{task['amendment']['status']} by {task['amendment']['by']}",
-            "runner": task["runner"],
-            "parameters": " ".join(f"{name}={value}" for name, value in task["parameters"].items()),
-            "output": _output(task),
-            "message": _rest(task["message"]),
-            "asked": f"{show.when(task['created_at'])} by {task['created_by']}",
-            "not before": show.when(task["not_before"]),
-            "started": show.when(task["started_at"]),
-            "settled": show.when(task["settled_at"]),
-            "next round": task["next_task"],
-        }
-    )
-
-
-def _output(task: dict[str, Any]) -> str:
-    """How much it printed, which is counted when it has ended."""
-    if not task["outcome"] and task["started_at"]:
-        return f"botyard logs -f {_name(task)}"
-    output = task["output"]
-    return f"{output['lines']} lines, {show.size(output['bytes'])}, {output['state']}"
-
-
-def _rest(message: str | None) -> str | None:
-    """A message of several lines, whole; one line stands in how the task ended."""
-    text = (message or "").strip()
-    return "\n" + "\n".join(f"  {line}" for line in text.splitlines()) if "\n" in text else None
-
-
-def _name(task: dict[str, Any]) -> str:
-    return str(task["number"]) + (f".{task['round']}" if task["round"] > 1 else "")
-
-
-def _state(task: dict[str, Any]) -> str:
-    if task["outcome"]:
-        return str(task["outcome"]) + (f": {task['reason']}" if task["reason"] else "")
-    if task["cancel_requested_at"]:
-        return f"{task['state']} (canceling)"
-    return f"{task['state']} (reported)" if task["report"] else str(task["state"])
+    typer.echo(f"{name_of(found)}: {state_of(found)}{asked}")

@@ -38,7 +38,7 @@ class EventFilter:
 
     after: int = 0
     kind: str = ""
-    """``task.finished``, or ``task`` for the whole family."""
+    """``task.settled``, or ``task`` for the whole family."""
     task_id: str = ""
     runner_id: str = ""
     newest: bool = False
@@ -132,7 +132,7 @@ def before(tx: Transaction, workspace_id: str, moment: datetime) -> int:
 
 
 def _of_kind(kind: str) -> sa.ColumnElement[bool]:
-    """Of exactly this kind, or of the family: ``task`` is all of ``task.created``, ``task.finished``, …"""
+    """Of exactly this kind, or of the family: ``task`` is all of ``task.created``, ``task.settled``, …"""
     family = events.c.kind.startswith(f"{kind}.", autoescape=True)
     return sa.or_(events.c.kind == kind, family)
 

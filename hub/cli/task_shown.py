@@ -1,0 +1,148 @@
+"""What `botyard task show` prints: the task, how far it is, what it said, its attempts, and what became of it when."""
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from hub.cli import show
+from hub.cli.following import outcome_line
+
+
+def print_task(task: dict[str, Any], attempts: Sequence[dict[str, Any]], steps: Sequence[dict[str, Any]]) -> None:
+    """Print a task for people."""
+    show.members(_members(task))
+    _print_said(task)
+    tried = [one for one in attempts if one["state"] != "void"]
+    if len(tried) > 1:
+        sys.stdout.write("\n")
+        show.table(("attempt", "runner", "state", "exit", "ran", "output"), _rows(tried))
+    if steps:
+        sys.stdout.write("\n")
+        _print_steps(steps)
+
+
+def name_of(task: dict[str, Any]) -> str:
+    """A task as people name it: its number, and the round behind it when it is not the first."""
+    return str(task["number"]) + (f".{task['round']}" if task["round"] > 1 else "")
+
+
+def state_of(task: dict[str, Any]) -> str:
+    """How it stands, in a few words."""
+    if task["outcome"]:
+        return str(task["outcome"]) + (f": {task['reason']}" if task["reason"] else "")
+    if task["cancel_requested_at"]:
+        return f"{task['state']} (canceling)"
+    if task["report"] and task["state"] == "running":
+        return f"{task['state']} (reported {task['report']['status']})"
+    progress = task["progress"]
+    if progress and task["state"] == "running" and progress["percent"] is not None:
+        return f"{task['state']} {progress['percent']:.0f}%"
+    return str(task["state"])
+
+
+def _members(task: dict[str, Any]) -> dict[str, object]:
+    report, amendment = task["report"], task["amendment"]
+    return {
+        "task": f"{name_of(task)}  {task['id']}",
+        "automation": task["automation"],
+        "bot": task["bot"] + (f" {task['version']}" if task["version"] else ""),
+        "state": state_of(task),
+        "progress": _progress(task),
+        "ended": outcome_line(task) if task["outcome"] else None,
+        "reported": report and f"{report['status']}{_by(report)}",
+        "amended": amendment and f"{amendment['status']}{_by(amendment)}",
+        "runner": task["runner"],
+        "priority": task["priority"],
+        "parameters": " ".join(f"{name}={value}" for name, value in task["parameters"].items()),
+        "output": _output(task),
+        "message": _rest(task["message"]),
+        "asked": f"{show.when(task['created_at'])} by {task['created_by']}",
+        "next round": task["next_task"],
+    }
+
+
+def _progress(task: dict[str, Any]) -> str | None:
+    """The newest, while it runs."""
+    progress = task["progress"]
+    if progress is None or task["outcome"]:
+        return None
+    percent = "" if progress["percent"] is None else f"{progress['percent']:.0f}%"
+    words = (percent, show.one_line(progress["text"]), f"({show.when(progress['at'])})")
+    return " ".join(word for word in words if word)
+
+
+def _print_said(task: dict[str, Any]) -> None:
+    """Outputs, warnings and the summary, in this order: the short ones first."""
+    if task["outputs"]:
+        sys.stdout.write("\noutputs\n")
+        show.members({f"  {name}": show.one_line(value) for name, value in task["outputs"].items()})
+    if task["annotations"]:
+        counts = ", ".join(f"{count} {level}" for level, count in task["annotation_counts"].items() if count)
+        sys.stdout.write(f"\nannotations ({counts})\n")
+        for one in task["annotations"]:
+            title = f"{one['title']}: " if one["title"] else ""
+            sys.stdout.write(f"  {one['level']}  {title}{show.one_line(one['text'])}\n")
+    if task["summary"]:
+        sys.stdout.write(f"\n{task['summary'].rstrip()}\n{'(cut)' if task['summary_cut'] else ''}")
+
+
+def _rows(attempts: Sequence[dict[str, Any]]) -> list[tuple[object, ...]]:
+    return [
+        (
+            number,
+            one["runner"],
+            one["outcome"] or one["state"],
+            _exit(one),
+            _ran(one),
+            f"{one['output']['lines']} lines",
+        )
+        for number, one in enumerate(attempts, 1)
+    ]
+
+
+def _exit(one: dict[str, Any]) -> str:
+    if one["exit_signal"] is not None:
+        return f"signal {one['exit_signal']}"
+    return "" if one["exit_code"] is None else str(one["exit_code"])
+
+
+def _ran(one: dict[str, Any]) -> str:
+    if one["started_at"] is None or one["ended_at"] is None:
+        return ""
+    return show.lasted(_moment(one["ended_at"]).timestamp() - _moment(one["started_at"]).timestamp())
+
+
+def _print_steps(steps: Sequence[dict[str, Any]]) -> None:
+    """One line a step: when, how long it lasted, what it was."""
+    day = ""
+    for step in steps:
+        then = _moment(step["at"]).astimezone()
+        if f"{then:%Y-%m-%d}" != day:
+            day = f"{then:%Y-%m-%d}"
+            sys.stdout.write(f"{day}\n")
+        lasted = "" if step["lasted_s"] is None else show.lasted(step["lasted_s"])
+        what = f"{step['step'].replace('_', ' '):<10}  {step['text']}".rstrip()
+        sys.stdout.write(f"  {then:%H:%M:%S}.{then.microsecond // 1000:03d}  {lasted:>8}  {what}\n")
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _by(report: dict[str, Any]) -> str:
+    return f" by {report['by']}" if report["by"] else ""
+
+
+def _output(task: dict[str, Any]) -> str:
+    """How much it printed, which is counted when it has ended."""
+    if not task["outcome"] and task["started_at"]:
+        return f"botyard logs -f {name_of(task)}"
+    output = task["output"]
+    return f"{output['lines']} lines, {show.size(output['bytes'])}, {output['state']}"
+
+
+def _rest(message: str | None) -> str | None:
+    """A message of several lines, whole; one line stands in how the task ended."""
+    text = (message or "").strip()
+    return "\n" + "\n".join(f"  {line}" for line in text.splitlines()) if "\n" in text else None

@@ -121,7 +121,7 @@ class Rig:
     def client(self, **headers: str) -> aiohttp.ClientSession:
         """An HTTP client that trusts the hub's certificate; the caller closes it."""
         tls = ssl.create_default_context(cafile=str(self.ca)) if self.ca else True
-        return aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(ssl=tls))
+        return aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(ssl=tls, limit=0))
 
     @property
     def data(self) -> Path:

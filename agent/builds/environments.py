@@ -13,28 +13,17 @@ BotCity's SDK.
 import asyncio
 import hashlib
 import json
-import os
 import platform
 import sys
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.builds.errors import PreparationError
 from agent.builds.installing import Installer
 from agent.builds.interpreters import Interpreter, Interpreters
+from agent.builds.sealing import FORMAT, READY, inventory, only_one, read_ready, seal
 from agent.ports.files import Disk
 from agent.ports.uv import index_settings
-
-LOCK_WAIT_S = 1800.0
-"""How long one preparation waits for another that makes the same environment."""
-
-_LOCK_POLL_S = 0.2
-_SYNCS_AT_ONCE = 8
-_READY = ".ready"
-_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +57,10 @@ class Environments:
     def ready(self, key: str) -> Environment | None:
         """The environment of that key when it is ready. The first question since the start looks at all its files."""
         environment = Environment(key=key, root=self._root / key)
-        said = self._disk.read(environment.root / _READY)
+        said = self._disk.read(environment.root / READY)
         if said is None or not environment.python.exists():
             return None
-        if key not in self._verified and _read_ready(said) != _inventory(environment.root):
+        if key not in self._verified and read_ready(said) != inventory(environment.root):
             return None
         self._verified.add(key)
         return environment
@@ -87,18 +76,18 @@ class Environments:
         if known is not None:
             return known
         self._disk.make_folder(self._root)
-        async with _only_one(self._root / f"{key}.lock"):
+        async with only_one(self._root / f"{key}.lock"):
             made = await asyncio.to_thread(self.ready, key)
             return made or await self._make(key, interpreter, lock, tell)
 
     def drop_if_changed(self, key: str) -> bool:
         """Look whether a run changed a shared environment; if so it is no longer ready, and True."""
         root = self._root / key
-        said = self._disk.read(root / _READY)
-        if said is None or _read_ready(said) == _inventory(root):
+        said = self._disk.read(root / READY)
+        if said is None or read_ready(said) == inventory(root):
             return False
         self._verified.discard(key)
-        (root / _READY).unlink(missing_ok=True)
+        (root / READY).unlink(missing_ok=True)
         self._disk.sync_folder(root)
         return True
 
@@ -109,100 +98,21 @@ class Environments:
         await asyncio.to_thread(self._disk.remove_tree, environment.root)
         try:
             await self._installer.make(environment.root, environment.python, interpreter, lock, tell)
-            await asyncio.to_thread(self._seal, environment.root)
+            await asyncio.to_thread(seal, environment.root, self._disk)
         except BaseException:
             await asyncio.shield(asyncio.to_thread(self._disk.remove_tree, environment.root))
             raise
         self._verified.add(key)
         return environment
 
-    def _seal(self, root: Path) -> None:
-        walked = [(Path(folder), names) for folder, _, names in os.walk(root)]
-        files = [folder / name for folder, names in walked for name in names if not (folder / name).is_symlink()]
-        # Side by side, many syncs share one commit of the file system's journal: 0.1 s instead of 1 for 300 files.
-        with ThreadPoolExecutor(_SYNCS_AT_ONCE) as pool:
-            list(pool.map(self._sync, files))
-        for folder, _ in walked:
-            self._disk.sync_folder(folder)
-        body = {"format": _FORMAT, "files": _inventory(root)}
-        self._disk.write_durable(root / _READY, json.dumps(body).encode())
-        self._disk.sync_folder(self._root)
-
-    def _sync(self, path: Path) -> None:
-        file = self._disk.open_append(path)
-        try:
-            file.sync()
-        finally:
-            file.close()
-
 
 def key_of(lock: bytes | None, interpreter: Interpreter) -> str:
     """The name of the environment that this list needs on this interpreter."""
     needs = {
-        "format": _FORMAT,
+        "format": FORMAT,
         "lock": hashlib.sha256(lock).hexdigest() if lock is not None else None,
         "python": interpreter.identity(),
         "system": platform.system(),
         "index": index_settings(),
     }
     return hashlib.sha256(json.dumps(needs, sort_keys=True).encode()).hexdigest()
-
-
-def _inventory(root: Path) -> str:
-    """A digest over names, lengths and link targets of everything below `root`: tells a changed or a torn one."""
-    seen = hashlib.sha256()
-    for folder, folders, names in os.walk(root):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(folder, name)
-            if path.parent == root and name == _READY:
-                continue
-            what = str(path.readlink()) if path.is_symlink() else str(path.lstat().st_size)
-            seen.update(f"{path.relative_to(root).as_posix()}\0{what}\n".encode(errors="surrogateescape"))
-    return seen.hexdigest()
-
-
-def _read_ready(said: bytes) -> str | None:
-    try:
-        body = json.loads(said)
-        return str(body["files"]) if body["format"] == _FORMAT else None
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-@asynccontextmanager
-async def _only_one(path: Path) -> AsyncIterator[None]:
-    """Hold the lock file of one environment, against other processes of this machine that share the folder."""
-    with path.open("ab") as file:
-        try:
-            await asyncio.wait_for(_take_lock(file.fileno()), LOCK_WAIT_S)
-        except TimeoutError:
-            raise PreparationError("another preparation of the same environment hangs", is_permanent=False) from None
-        yield
-
-
-async def _take_lock(fd: int) -> None:
-    # Nothing tells when another process gives a file lock back.
-    while not _try_lock(fd):  # noqa: ASYNC110
-        await asyncio.sleep(_LOCK_POLL_S)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(fd: int) -> bool:
-        try:
-            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _try_lock(fd: int) -> bool:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

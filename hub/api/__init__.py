@@ -14,6 +14,7 @@ from hub.api import (
     docs,
     events,
     keys,
+    limits,
     me,
     output,
     rows,
@@ -30,6 +31,7 @@ from hub.context import Hub
 ROUTES: Sequence[Route] = (
     *me.ROUTES,
     *tasks.ROUTES,
+    *limits.ROUTES,
     *timelines.ROUTES,
     *output.ROUTES,
     *artifacts.ROUTES,

@@ -5,13 +5,17 @@ from typing import Annotated, Any
 
 from pydantic import Field, JsonValue
 
+from agent.wire.task import Limits as Limited
 from agent.wire.words import OnDisconnect, Outcome
 from hub.api.call import Call, Nothing, Sent, Strict, View
+from hub.api.limit_views import Limits, LimitsView, limits_view
+from hub.api.limit_views import said as limits_said
 from hub.api.paging import Listing, Page, page
 from hub.api.route import Route, Spec, route
 from hub.domain.access import Role
 from hub.domain.automation import Automation as Stored
 from hub.domain.automation import AutomationState, Definition, ReportRule
+from hub.domain.limits import merged
 from hub.domain.parameters import Parameter as Declared
 from hub.domain.parameters import ParameterType
 from hub.domain.task import RetryPolicy
@@ -56,7 +60,8 @@ class NewAutomation(Strict):
     report: Report = ReportRule.DEFAULT
     on_disconnect: Disconnect = OnDisconnect.KEEP
     lost_after_s: int = Field(default=600, ge=120)
-    run_limit_s: int = Field(default=86400, ge=1)
+    run_limit_s: int | None = Field(default=86400, ge=1, description="Counted from its start. null: no limit.")
+    limits: Limits = Field(default=Limits())
     retry: Retry = Field(default=Retry())
     state: State = AutomationState.ACTIVE
 
@@ -73,7 +78,8 @@ class Changes(Strict):
     report: Report | None = None
     on_disconnect: Disconnect | None = None
     lost_after_s: int | None = Field(default=None, ge=120)
-    run_limit_s: int | None = Field(default=None, ge=1)
+    run_limit_s: int | None = Field(default=None, ge=1, description="null: no limit.")
+    limits: Limits | None = None
     retry: Retry | None = None
     state: State | None = None
 
@@ -93,7 +99,8 @@ class Automation(View):
     report: ReportRule
     on_disconnect: OnDisconnect
     lost_after_s: int
-    run_limit_s: int
+    run_limit_s: int | None
+    limits: LimitsView
     retry: Retry
     state: AutomationState
     created_at: datetime
@@ -132,7 +139,9 @@ async def show(call: Call[Nothing, Nothing]) -> Automation:
 async def create(call: Call[NewAutomation, Nothing]) -> Sent[Automation]:
     """A new automation of a deployed bot."""
     body = call.body
-    new = Definition(label=body.label, **_changes(body, exclude={"label"}))
+    changes = _changes(body, exclude={"label"})
+    limits = merged(Limited(), changes.pop("limits", {}))
+    new = Definition(label=body.label, limits=limits, **changes)
     return await call.write(lambda tx: automations.create(tx, call.caller, new), view)
 
 
@@ -172,6 +181,7 @@ def view(one: Stored) -> Automation:
         on_disconnect=said.on_disconnect,
         lost_after_s=said.lost_after_s,
         run_limit_s=said.run_limit_s,
+        limits=limits_view(said.limits),
         retry=Retry(attempts=said.retry.attempts, on=sorted(said.retry.on)),
         state=said.state,
         created_at=one.created_at,
@@ -186,7 +196,10 @@ def _parameter(declared: Declared) -> Parameter:
 def _changes(body: NewAutomation | Changes, exclude: set[str]) -> dict[str, Any]:
     """The members that were sent, as a definition has them."""
     said: dict[str, Any] = {name: getattr(body, name) for name in body.model_fields_set - exclude}
-    sent = {name: value for name, value in said.items() if value is not None}
+    # For the others null is as good as absent; here it says "no limit".
+    sent = {name: value for name, value in said.items() if value is not None or name == "run_limit_s"}
+    if body.limits is not None and "limits" in sent:
+        sent["limits"] = limits_said(body.limits)
     if body.parameters is not None and "parameters" in sent:
         sent["parameters"] = tuple(Declared(**one.model_dump()) for one in body.parameters)
     if body.retry is not None and "retry" in sent:

@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue
 from agent.wire.task import Totals
 from agent.wire.words import AnnotationLevel, ExecutionState, Outcome, OutputState, Reason, TaskState
 from hub.api.call import View
+from hub.api.limit_views import TaskLimitsView, task_limits_view
 from hub.domain.task import ProgressView, ReportView, TaskView
 from hub.domain.waiting import WaitingCode
 from hub.domain.waiting import WaitingReason as Reasoned
@@ -81,6 +82,7 @@ class Task(View):
     execution_state: ExecutionState | None
     output: Output
     progress: Progress | None = Field(description="The newest; it may be a second behind.")
+    limits: TaskLimitsView | None = Field(description="Of the newest attempt; may be changed while it runs.")
     report: Report | None = Field(description="The newest report; the outcome is settled when the execution has ended.")
     amendment: Report | None = Field(description="What a person said after the settlement.")
     held: str | None
@@ -158,6 +160,7 @@ def task_view(task: TaskView) -> Task:
         build=task.build_id,
         execution=task.execution_id,
         progress=_progress(task.progress),
+        limits=None if task.limits is None else task_limits_view(task.limits),
         output=Output(
             state=task.output.state,
             complete=task.output.state is OutputState.COMPLETE,
@@ -172,7 +175,7 @@ def task_view(task: TaskView) -> Task:
 
 
 _BUILT = {"flags", "parameters", "version", "build", "execution", "output", "report", "amendment", "next_task"}
-_BUILT |= {"progress"}
+_BUILT |= {"progress", "limits"}
 _SAME = [name for name in Task.model_fields if name in TaskView.__slots__ and name not in _BUILT]
 
 

@@ -54,7 +54,7 @@ class Definition:
     report: ReportRule = ReportRule.DEFAULT
     on_disconnect: OnDisconnect = OnDisconnect.KEEP
     lost_after_s: int = 600
-    run_limit_s: float | None = 86400
+    run_limit_s: int | None = 86400
     """None: it may run for ever."""
     limits: Limits = field(default_factory=Limits)
     """What it may use; run limit and `lost_after_s` stand beside it, and not in it."""

@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from agent.wire.task import Totals
 from agent.wire.words import ExitKind, Kind, Outcome, Reason, ReportPolicy, ReportStatus, StopCause
+from hub.domain.error_line import error_line
+from hub.domain.quantities import size_text
 
 
 class Flag(StrEnum):
@@ -52,7 +54,11 @@ class Ending:
     code: int | None = None
     signal: int | None = None
     error: str = ""
+    """Why it could not be started, or the limit that it exceeded."""
+    last_errors: str = ""
+    """The end of its stderr."""
     signaled_by_stop: bool = False
+    peak_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,17 +171,18 @@ def _of_stop(known: Knowledge, stop: StopMade, after: Report | None) -> Settleme
             silent = Settlement(outcome=Outcome.LOST, reason=Reason.LINK_LOST, message=message)
             return _as_reported(after, flag=Flag.LINK_LOST) if after else silent
         case _:
-            return _as_reported(after) if after else _silent(stop.cause, by)
+            return _as_reported(after) if after else _silent(stop.cause, by, known.ending)
 
 
-def _silent(cause: StopCause, by: str) -> Settlement:
+def _silent(cause: StopCause, by: str, ending: Ending | None) -> Settlement:
     """Stopped for a reason outside the bot, and it said nothing."""
     match cause:
         case StopCause.SHUTDOWN:
             message = "the runner's machine was shut down"
             return Settlement(outcome=Outcome.FAILED, reason=Reason.HOST_RESTARTED, message=message)
         case StopCause.LIMIT:
-            return Settlement(outcome=Outcome.FAILED, reason=Reason.LIMIT, message="stopped: a limit was exceeded")
+            message = f"stopped: {(ending and ending.error) or 'a limit was exceeded'}"
+            return Settlement(outcome=Outcome.FAILED, reason=Reason.LIMIT, message=message)
         case StopCause.REVOKED:
             return Settlement(outcome=Outcome.CANCELED, message="canceled: its runner was revoked")
         case StopCause.UP_ENDED:
@@ -219,10 +226,22 @@ def _why_it_broke(ending: Ending | None) -> tuple[Reason, str]:
         return Reason.SUPERVISOR_LOST, "nobody saw how it ended"
     if ending.how in _BROKEN:
         reason, _, message = _BROKEN[ending.how]
-        return reason, f"ended: {message}"
+        return reason, f"ended: {message}{_memory(ending)}"
+    if ending.error:
+        return Reason.LIMIT, f"ended: {ending.error}"
+    why = error_line(ending.last_errors)
+    said = f": {why}" if why else ""
     if ending.how is ExitKind.SIGNAL:
-        return Reason.SIGNAL, f"ended by signal {ending.signal}"
-    return Reason.EXIT_CODE, f"ended with exit code {ending.code}"
+        return Reason.SIGNAL, f"ended by signal {ending.signal}{said}"
+    return Reason.EXIT_CODE, f"ended with exit code {ending.code}{said}"
+
+
+def _memory(ending: Ending) -> str:
+    """What is known of its memory, behind the sentence that it was too much (R30)."""
+    if ending.how is not ExitKind.OOM_KILLED:
+        return ""
+    why = f": {ending.error}" if ending.error else ""
+    return f"{why} (peak {size_text(ending.peak_memory_bytes)})" if ending.peak_memory_bytes else why
 
 
 def _as_reported(report: Report, *, reason: Reason | None = None, flag: Flag | None = None) -> Settlement:

@@ -18,7 +18,7 @@ from enum import StrEnum
 
 from pydantic import JsonValue
 
-from agent.wire.task import Totals
+from agent.wire.task import Limits, Totals
 from agent.wire.words import Outcome, OutputState, Reason, ReportStatus, TaskState
 
 
@@ -177,3 +177,5 @@ class TaskView:
     output: OutputView = OutputView()
     progress: ProgressView | None = None
     """Of the newest execution."""
+    limits: Limits | None = None
+    """What the newest execution may use, changes of it while it ran included."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent.wire.words import OnDisconnect
+from hub.domain import limits
 from hub.domain.access import Caller
 from hub.domain.automation import Automation, AutomationState, Definition, ReportRule, faults_of
 from hub.domain.parameters import Fault, Parameter, ParameterType, check
@@ -55,6 +56,8 @@ def edit(tx: Transaction, caller: Caller, label: str, changes: Mapping[str, Any]
     Tasks that wait keep the parameters they were asked with; what they need, and which bot runs, stays as it was too.
     """
     known = show(tx, caller.workspace_id, label)
+    if "limits" in changes:
+        changes = {**changes, "limits": limits.merged(known.definition.limits, changes["limits"])}
     changed = dataclasses.replace(known.definition, **changes)
     if not rows.update(tx, caller.workspace_id, known.id, _values(tx, caller.workspace_id, changed)):
         raise Conflict("automation_changed", "The automation changed meanwhile. Look again.")
@@ -96,6 +99,7 @@ def _values(tx: Transaction, workspace_id: str, new: Definition) -> dict[str, An
         "on_disconnect": new.on_disconnect,
         "lost_after_s": new.lost_after_s,
         "run_limit_s": new.run_limit_s,
+        "limits": limits.stored(new.limits),
         "retry": {"attempts": new.retry.attempts, "on": sorted(new.retry.on)},
         "state": new.state,
     }
@@ -114,6 +118,7 @@ def _automation(workspace_id: str, row: AutomationRow) -> Automation:
         on_disconnect=OnDisconnect(row.on_disconnect),
         lost_after_s=row.lost_after_s,
         run_limit_s=row.run_limit_s,
+        limits=limits.read(row.limits),
         retry=RetryPolicy.read(row.retry),
         state=AutomationState(row.state),
     )

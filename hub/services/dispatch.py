@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from agent.wire.words import BuildState, ExecutionState, Reason, TaskState
 from hub.domain.credits import Credit
+from hub.domain.limits import stored
 from hub.domain.placement import fits
 from hub.domain.task import TaskEvent, move
 from hub.services import orders, preparations
@@ -94,6 +95,7 @@ def _granted(
     home_id, runner = holder
     execution_id = tx.new_id("exe")
     fence = task.fence + 1
+    work = orders.work(task, target, runner)
     executions.insert(
         tx,
         {
@@ -111,6 +113,7 @@ def _granted(
             "generation": credit.generation,
             "on_disconnect": target.on_disconnect,
             "lost_after_s": target.lost_after_s,
+            "limits": stored(work.limits),
             "granted_at": tx.now,
             "sent_at": tx.now,
         },
@@ -129,6 +132,6 @@ def _granted(
             data={"fence": fence, "build_id": target.build_id},
         )
     )
-    order = orders.start(execution_id, fence, credit, task, orders.work(task, target, runner))
+    order = orders.start(execution_id, fence, credit, task, work)
     sent = SendToRunner(runner_id=credit.runner_id, epoch=credit.epoch, message=order)
     return Done(Granted(task_id=task.id, execution_id=execution_id), [sent])

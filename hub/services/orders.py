@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from agent.wire.messages import Collect, Interrupt, Permit, Start, Stop, StopOrder
+from agent.wire.messages import Collect, Interrupt, Permit, SetLimits, Start, Stop, StopOrder
 from agent.wire.task import BuildReference, Launch, Limits, TaskSnapshot, Work
 from agent.wire.words import OnDisconnect, ReportPolicy, StopCause, TaskState
+from hub.domain import limits
 from hub.domain.credits import Credit
 from hub.domain.task import TaskView
 from hub.storage.executions import ExecutionRow
@@ -36,9 +37,19 @@ def work(task: TaskRow, target: Target, runner: str) -> Work:
         task=_at_grant(task, target, runner),
         on_disconnect=OnDisconnect(target.on_disconnect),
         report=report_policy(target.report, launch),
-        limits=Limits(run_limit_s=target.run_limit_s, lost_after_s=target.lost_after_s),
+        limits=limits_of(target),
         secret_parameters=tuple(one["name"] for one in target.declared if one.get("secret")),
     )
+
+
+def limits_of(target: Target) -> Limits:
+    """What an execution of it may use, as its automation says now."""
+    return limits.read(target.limits, run_limit_s=target.run_limit_s, lost_after_s=target.lost_after_s)
+
+
+def set_limits(execution: ExecutionRow) -> SetLimits:
+    """The limits of a running execution, all of them, as an operator changed them last."""
+    return SetLimits(execution_id=execution.id, fence=execution.fence, limits=limits.read(execution.limits))
 
 
 def stop(execution: ExecutionRow, cause: StopCause, by: str | None) -> Stop:

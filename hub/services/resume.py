@@ -12,6 +12,7 @@ from hub.domain.session import KnownExecution, answer
 from hub.services import preparations, settlement
 from hub.services.effects import OutputFinished, RefreshDesired, SendToRunner, SessionResumed, WakeDispatch
 from hub.services.facts import SessionKey, Subject, guard, release
+from hub.services.limits import again
 from hub.storage import executions, runners, tasks
 from hub.storage.executions import ExecutionRow
 from hub.storage.tasks import TaskRow
@@ -103,7 +104,8 @@ def _answer_one(
         stop=StopOrder(cause=decided.stop, by=_by(task)) if decided.stop else None,
     )
     sent = SendToRunner(runner_id=session.runner_id, epoch=session.epoch, message=message)
-    return [sent, *_expect_output(tx, execution)]
+    redone = again(execution, session.runner_id, session.epoch) if execution and decided.action == "continue" else []
+    return [sent, *redone, *_expect_output(tx, execution)]
 
 
 def _known(tx: Transaction, execution: ExecutionRow, task: TaskRow) -> KnownExecution:

@@ -183,7 +183,9 @@ def _ending(tx: Transaction, execution: ExecutionRow) -> Ending | None:
         code=fact.code,
         signal=fact.signal,
         error=fact.error,
+        last_errors=fact.last_errors,
         signaled_by_stop=fact.signaled_by_stop,
+        peak_memory_bytes=fact.peak_memory_bytes,
     )
 
 

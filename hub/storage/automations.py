@@ -33,7 +33,8 @@ class AutomationRow:
     report: str
     on_disconnect: str
     lost_after_s: int
-    run_limit_s: int
+    run_limit_s: int | None
+    limits: dict[str, Any] | None
     retry: dict[str, Any] | None
     state: str
     created_at: datetime

@@ -44,6 +44,8 @@ class ExecutionRow:
     stop_seq: int | None
     stop_asked_at: datetime | None
     stop_asked_cause: str | None
+    limits: dict[str, Any] | None
+    limits_changed_at: datetime | None
     last_fact: int
     output_bytes: int
     output_sha256: str | None

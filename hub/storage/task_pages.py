@@ -7,8 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from agent.wire.task import Totals
+from agent.wire.task import Limits, Totals
 from agent.wire.words import Outcome, OutputState, Reason, ReportStatus, TaskState
+from hub.domain.limits import read as read_limits
 from hub.domain.task import OutputView, ProgressView, ReportView, TaskView
 from hub.storage.direct import Direct
 from hub.storage.tables import amendments, automations, bots, builds, executions, runners, tasks, workspaces
@@ -30,8 +31,9 @@ class TaskFilter:
     limit: int = 50
 
 
+_DEFAULTS = Limits()
 _JOINED = frozenset({"automation", "automation_name", "bot", "build_version", "runner", "workspace", "execution_id"})
-_JOINED |= {"execution_state", "secret_parameters", "report", "amendment", "output", "totals", "progress"}
+_JOINED |= {"execution_state", "secret_parameters", "report", "amendment", "output", "totals", "progress", "limits"}
 _OWN = [name for name in TaskView.__slots__ if name not in _JOINED] + ["total", "processed", "failed"]
 _NEWEST_EXECUTION = (
     sa.select(executions.c.id)
@@ -77,6 +79,7 @@ _VIEW = (
         executions.c.output_bytes,
         executions.c.output_lines,
         executions.c.output_sha256,
+        executions.c.limits.label("kept_limits"),
         executions.c.progress_percent,
         executions.c.progress_text,
         executions.c.progress_at,
@@ -172,6 +175,7 @@ def _view(row: Mapping[Any, Any]) -> TaskView:
         amendment=_amendment(row),
         output=_output(row),
         progress=_progress(row),
+        limits=_limits(row),
     )
 
 
@@ -219,6 +223,12 @@ def _output(row: Mapping[Any, Any]) -> OutputView:
         lines=row["output_lines"],
         sha256=row["output_sha256"],
     )
+
+
+def _limits(row: Mapping[Any, Any]) -> Limits | None:
+    if row["execution_id"] is None:
+        return None
+    return _DEFAULTS if row["kept_limits"] is None else read_limits(row["kept_limits"])
 
 
 def _progress(row: Mapping[Any, Any]) -> ProgressView | None:

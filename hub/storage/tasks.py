@@ -62,7 +62,8 @@ class Target:
     report: str
     on_disconnect: str
     lost_after_s: int
-    run_limit_s: int
+    run_limit_s: int | None
+    limits: dict[str, Any] | None
     retry: dict[str, Any] | None
     build_id: str | None
     build_state: str | None
@@ -117,6 +118,7 @@ _TARGET = (
         automations.c.on_disconnect,
         automations.c.lost_after_s,
         automations.c.run_limit_s,
+        automations.c.limits,
         automations.c.retry,
         builds.c.id.label("build_id"),
         builds.c.state.label("build_state"),

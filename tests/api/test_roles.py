@@ -68,6 +68,7 @@ TABLE = (
     from_operator("POST /tasks/{task}/restart"),
     from_operator("POST /tasks/{task}/kill"),
     from_operator("POST /tasks/{task}/cancel"),
+    from_operator("PATCH /tasks/{task}/limits", status=409, run_limit_s=60),
     # output
     reads("GET /tasks/{task}/output"),
     reads("GET /tasks/{task}/output/raw"),

@@ -87,6 +87,7 @@ def exit_fact(record: ExitRecord) -> ExitFact:
         code=record.code,
         signal=record.signal,
         error=record.error,
+        last_errors=record.last_errors,
         signaled_by_stop=record.signaled_by_stop,
         peak_memory_bytes=record.peak_memory_bytes or None,
         survivors=tuple(Survivor(pid=pid, command=command) for pid, command in record.survivors),

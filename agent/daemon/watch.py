@@ -13,6 +13,7 @@ from agent.inventory import exit_fact
 from agent.process import kill_tree, same_process
 from agent.shim.client import Doorbell, DoorbellKind, ShimClient, ShimGone, ShimRefused
 from agent.shim.exit_file import ExitRecord
+from agent.shim.lines import Progress
 from agent.shim.verdict import Verdict
 from agent.wire.messages import StopOrder
 from agent.wire.task import Ladder
@@ -84,6 +85,7 @@ async def _follow(keeper: "Keeper", client: ShimClient) -> None:
     state = client.state
     keeper.house.upstream.output_available(keeper.execution_id, state.length)
     _stopping(keeper, state.cause, state.by)
+    _told_progress(keeper, state.progress)
     if state.exit is not None:
         await _rung(
             keeper, Doorbell(kind=DoorbellKind.ENDED if state.is_final else DoorbellKind.EXITED, exit=state.exit)
@@ -98,6 +100,10 @@ async def _rung(keeper: "Keeper", bell: Doorbell) -> None:
             keeper.house.upstream.output_available(keeper.execution_id, bell.length)
         case DoorbellKind.STOPPING:
             _stopping(keeper, bell.cause, bell.by)
+        case DoorbellKind.PROGRESS:
+            _told_progress(keeper, bell.progress)
+        case DoorbellKind.MASKS:
+            keeper.masks.add(bell.masks)
         case DoorbellKind.EXITED:
             keeper.post(Reaped())
         case DoorbellKind.ENDED if bell.exit is not None:
@@ -106,6 +112,11 @@ async def _rung(keeper: "Keeper", bell: Doorbell) -> None:
             _emptied(keeper)
         case _:
             return
+
+
+def _told_progress(keeper: "Keeper", progress: Progress | None) -> None:
+    if progress is not None:
+        keeper.house.upstream.note_progress(keeper.execution_id, progress.percent, progress.text)
 
 
 def _stopping(keeper: "Keeper", cause: StopCause | None, by: str) -> None:

@@ -80,6 +80,8 @@ class ExitFact(WireModel):
     signal: int | None = None
     error: BotText = ""
     """Why it could not be started, or the limit that it exceeded: what was allowed, what was seen."""
+    last_errors: Annotated[BotText, Field(exclude_if=lambda text: not text)] = ""
+    """The end of a failed bot's stderr, masked, at most 2 KiB. Left out where empty: so old facts keep their crc."""
     signaled_by_stop: bool = False
     """True when a stop had sent at least one signal before the end."""
     peak_memory_bytes: int | None = None

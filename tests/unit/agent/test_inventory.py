@@ -1,5 +1,7 @@
 """What folders and spool say after a restart (`core.md` §2, §3, G9)."""
 
+from dataclasses import replace
+
 import pytest
 
 from agent.execution import LocalExecution, Phase, apply
@@ -90,6 +92,7 @@ def test_an_exit_is_what_the_shim_wrote() -> None:
     assert exit_fact(RECORD) == ExitFact(
         at=moment_of(2_500_000_000), how=ExitKind.NORMAL, code=7, peak_memory_bytes=1024
     )
+    assert exit_fact(replace(RECORD, last_errors="no way")).last_errors == "no way"
 
 
 @pytest.mark.parametrize(("rebooted", "how"), [(False, ExitKind.SUPERVISOR_LOST), (True, ExitKind.HOST_RESTARTED)])

@@ -1,6 +1,8 @@
 """The table of core.md §4, row by row: each case quotes the row it proves."""
 # ruff: noqa: E501 - one row of the table on one line
 
+from dataclasses import replace
+
 import pytest
 
 from agent.wire.task import Totals
@@ -165,6 +167,17 @@ def test_a_broken_success_keeps_what_the_bot_said() -> None:
 def test_a_silent_failure_says_its_exit_code() -> None:
     settled = settle(known(PYTHON, ending=EXIT_7))
     assert ("ended with exit code 7", 7) == (settled.message, settled.exit_code)
+
+
+def test_a_failure_says_the_last_error_line_of_the_bot() -> None:
+    """The end of stderr, where the bot itself reported nothing; a success has nothing of it."""
+    ending = replace(EXIT_7, last_errors="reading\nValueError: no page\n")
+    assert settle(known(PYTHON, ending=ending)).message == "ended with exit code 7: ValueError: no page"
+    assert settle(known(PYTHON, OK, ending=ending)).message == "all done"
+    crashed = Ending(how=ExitKind.SIGNAL, signal=11, last_errors="Fatal Python error: Segmentation fault")
+    assert settle(known(PYTHON, ending=crashed)).message == (
+        "ended by signal 11: Fatal Python error: Segmentation fault"
+    )
 
 
 def test_a_kill_says_who_asked() -> None:

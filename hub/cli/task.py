@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hub.cli import artifacts, show
+from hub.cli import artifacts, rows, show
 from hub.cli.client import segment
 from hub.cli.connected import connected
 from hub.cli.following import outcome_line
@@ -113,6 +113,7 @@ def restart(task: Task, json_: show.Json = False) -> None:
 
 
 app.command("artifacts", epilog=artifacts.EXAMPLES)(artifacts.artifacts)
+app.command("rows", epilog=rows.EXAMPLES)(rows.rows)
 
 
 def _ended(found: dict[str, Any], json_: bool) -> None:

@@ -189,6 +189,7 @@ def shim_order(keeper: "Keeper", start: Start, plan: LaunchPlan, masks: tuple[by
         cwd=str(plan.cwd),
         permit=shim_stamp(start.permit.stamp),
         masks=masks,
+        lines=start.work.build.launch.lines,
         run_limit_s=limits.run_limit_s,
         ladder=LadderTimes(
             interrupt_after_s=ladder.interrupt_after_s,

@@ -80,6 +80,8 @@ class Launch(WireModel):
     python: str = ""
     report: ReportPolicy = ReportPolicy.OPTIONAL
     artifacts: str = ""
+    lines: bool = True
+    """Whether ``::x::`` lines are more than text (`bot-packages.md` §7)."""
     install: bool = False
     """The build is itself a Python package, which is installed into its environment."""
     path: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ UPLOAD_MAX_BYTES = 2 * 1024**3
 SILENCE_S = 60.0
 """An upload without a byte for this long is given up."""
 _PIECE_BYTES = 1024 * 1024
-_SAID = ("kind", "entry", "args", "command", "python", "report", "artifacts", "needs")
+_SAID = ("kind", "entry", "args", "command", "python", "report", "artifacts", "lines", "needs")
 
 
 class Deploy(Query):
@@ -35,6 +35,7 @@ class Deploy(Query):
     python: str | None = None
     report: str | None = Field(default=None, description="`required` or `optional`.")
     artifacts: str | None = None
+    lines: str | None = Field(default=None, description="`off`: `::error::` and the like are only text.")
     needs: Json[dict[str, str]] | None = Field(default=None, description="A JSON object of labels.")
     automation: bool = Field(default=True, description="Make an automation of the bot's name unless there is one.")
 

@@ -23,7 +23,8 @@ Examples:
 
   botyard deploy ./report.sh --args '--month {month}'
 
-A bot may carry a botyard.toml with kind, entry, args, command, python, report, artifacts, needs; options win over it.
+A bot may carry a botyard.toml with kind, entry, args, command, python, report, artifacts,
+needs and lines ("off": ::error:: and the like are only text); options win over it.
 """
 
 

@@ -30,6 +30,8 @@ class PackageOptions:
     python: str | None = None
     report: ReportPolicy | None = None
     artifacts: str | None = None
+    lines: bool | None = None
+    """Whether `::error::` and the like are more than text (`bot-packages.md` §7); "on" or "off"."""
     needs: Mapping[str, str] | None = None
     """Labels that a runner must have; becomes the needs of the automation that `deploy` makes."""
 
@@ -62,6 +64,7 @@ def parse(values: Mapping[str, Any], *, where: str) -> PackageOptions:
         "python": _text,
         "report": _report,
         "artifacts": _path,
+        "lines": _switch,
         "needs": _labels,
     }
     read: dict[str, Any] = {name: readers[name](f"{where}: {name}", value) for name, value in said.items()}
@@ -80,6 +83,12 @@ def _report(where: str, value: object) -> ReportPolicy:
         return ReportPolicy(str(value))
     except ValueError:
         raise OptionError(f"{where} must be one of {', '.join(ReportPolicy)}, not {str(value)[:60]!r}") from None
+
+
+def _switch(where: str, value: object) -> bool:
+    if value not in ("on", "off"):
+        raise OptionError(f'{where} must be "on" or "off", not {str(value)[:60]!r}')
+    return value == "on"
 
 
 def _text(where: str, value: object) -> str:

@@ -89,6 +89,7 @@ def _launch(rule: Rule, plan: Plan, options: PackageOptions) -> Launch:
         python=plan.python.request if plan.python else "",
         report=options.report or plan.report,
         artifacts=options.artifacts or plan.artifacts,
+        lines=options.lines is not False,
         install=plan.install,
         path=plan.path,
         python_path=plan.python_path,

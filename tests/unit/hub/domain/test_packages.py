@@ -4,7 +4,7 @@ import pytest
 
 from agent.wire.words import Kind, ReportPolicy
 from hub.domain.kinds import RULES
-from hub.domain.package_options import PackageOptions
+from hub.domain.package_options import OptionError, PackageOptions, parse
 from hub.domain.packages import Package, PackageError, Recognised, recognise
 
 
@@ -181,3 +181,15 @@ def test_an_empty_list_needs_no_resolving() -> None:
 def test_braces_that_name_nothing_are_refused() -> None:
     assert "bad_option" == refusal(package("main.py"), args=("{month", "x")).code
     assert ("{{json}}", "{a.b}") == tell(package("main.py"), args=("{{json}}", "{a.b}")).launch.args
+
+
+@pytest.mark.parametrize(("said", "expected"), [("", True), ('lines = "on"', True), ('lines = "off"', False)])
+def test_lines_that_command_can_be_switched_off(said: str, expected: bool) -> None:
+    """bot-packages.md §7: "They can be switched off per deployment"."""
+    assert tell(package("main.py", botyard__toml=said.encode())).launch.lines is expected
+
+
+def test_a_switch_is_on_or_off() -> None:
+    """The sentence names the field and what it may be."""
+    with pytest.raises(OptionError, match='lines must be "on" or "off", not \'no\''):
+        parse({"lines": "no"}, where="botyard.toml")

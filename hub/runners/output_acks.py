@@ -8,14 +8,19 @@ from agent.wire.messages import OutputAck, OutputRewind, ToRunner
 
 
 class OutputAcks:
-    """What one session's runner was told of its outputs, and what it should be told."""
+    """What one session's runner was told of its outputs, and what it should be told.
+
+    A timer, no task: an idle session has thousands of neighbours.
+    """
+
+    __slots__ = ("_now", "_rewound", "_send", "_soon", "_told")
 
     def __init__(self, send: Callable[[ToRunner], None]) -> None:
         self._send = send
         self._told: dict[str, tuple[int, int]] = {}
         self._now: dict[str, tuple[int, int]] = {}
         self._rewound: dict[str, int] = {}
-        self._changed = asyncio.Event()
+        self._soon: asyncio.TimerHandle | None = None
 
     def begin(self, execution_id: str, have: int, safe: int) -> None:
         """The runner was told this much at its resume."""
@@ -29,8 +34,8 @@ class OutputAcks:
         told_have, _ = self._told.get(execution_id, (0, 0))
         if have - told_have >= OUTPUT_ACK_BYTES:
             self._tell(execution_id)
-        else:
-            self._changed.set()
+        elif self._soon is None:
+            self._soon = asyncio.get_running_loop().call_later(OUTPUT_ACK_S, self._tell_changed)
 
     def hole(self, execution_id: str, have: int) -> None:
         """A frame began behind what is stored: ask once for the rest, however many frames are under way."""
@@ -43,14 +48,15 @@ class OutputAcks:
         for known in (self._told, self._now, self._rewound):
             known.pop(execution_id, None)
 
-    async def run(self) -> None:
-        """Tell what changed, every 250 ms at most."""
-        while True:
-            await self._changed.wait()
-            await asyncio.sleep(OUTPUT_ACK_S)
-            self._changed.clear()
-            for execution_id in [known for known, now in self._now.items() if self._told.get(known) != now]:
-                self._tell(execution_id)
+    def close(self) -> None:
+        """Tell nothing more: the session has ended."""
+        if self._soon is not None:
+            self._soon.cancel()
+
+    def _tell_changed(self) -> None:
+        self._soon = None
+        for execution_id in [known for known, now in self._now.items() if self._told.get(known) != now]:
+            self._tell(execution_id)
 
     def _tell(self, execution_id: str) -> None:
         have, safe = self._told[execution_id] = self._now[execution_id]

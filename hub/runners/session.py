@@ -5,7 +5,7 @@ Three tasks below one TaskGroup::
     reader   frames in: heartbeats and credits at once, output straight to the store of outputs, the rest to the inbox;
              it never awaits the database
     worker   inbox in order: inventory, facts in groups, preparations; each write guarded by the epoch
-    writer   what could not be sent at once; and output acks
+    writer   what could not be sent at once; there only while something could not
 
 The session ends when any of them does, or when `close` is called; then its credits are void and its row is closed.
 """
@@ -44,6 +44,7 @@ from hub.context import Hub
 from hub.errors import Unavailable
 from hub.runners.output_acks import OutputAcks
 from hub.runners.sessions import Sessions
+from hub.runners.waiting import Flag, Inbox, InboxFull
 from hub.runners.writer import BacklogFull, OrderedWriter
 from hub.services.effects import ByeReason
 from hub.services.facts import SessionKey, SessionOver
@@ -72,28 +73,43 @@ class Connection:
 
     socket: web.WebSocketResponse
     transport: asyncio.WriteTransport
-    hello: Hello
+    last_epoch: int
+    """The session before this one, as the runner knows it."""
     opened: Opened
 
 
 class RunnerSession:
-    """See the module. Made on the loop, registered by whoever made it."""
+    """See the module. Made on the loop, registered by whoever made it.
+
+    A hub has one for each runner: what it holds while nothing happens is measured (`tests/bench/connections.py`).
+    """
+
+    # fmt: off
+    __slots__ = (
+        "_closing", "_drain", "_group", "_hub", "_opened", "_sessions", "_socket", "_transport", "_why", "_writer",
+        "acks", "ended", "heard_s", "inbox", "last_epoch", "progress", "ticket",
+    )
+    # fmt: on
 
     def __init__(self, hub: Hub, sessions: Sessions, connection: Connection) -> None:
         self._hub = hub
         self._sessions = sessions
         self._socket = connection.socket
         self._opened = connection.opened
-        self.hello = connection.hello
+        self.last_epoch = connection.last_epoch
+        self.heard_s = asyncio.get_running_loop().time()
+        """When its last frame came, by the loop's clock."""
         self.ticket = secrets.token_urlsafe(32)
-        self.inbox: asyncio.Queue[Inbound] = asyncio.Queue(INBOX_MAX)
+        self.inbox: Inbox[Inbound] = Inbox(INBOX_MAX)
         self.progress: dict[str, Progress] = {}
         """The newest that was not written yet, by execution."""
-        self.ended = asyncio.Event()
+        self.ended = Flag()
         self.acks = OutputAcks(self.send)
-        self._writer = OrderedWriter(connection.socket, connection.transport)
+        self._writer = OrderedWriter(connection.socket, connection.transport, self._start_drain)
         self._transport = connection.transport
-        self._closing = asyncio.Event()
+        self._closing = Flag()
+        self._group: asyncio.TaskGroup | None = None
+        self._drain: asyncio.Task[None] | None = None
         self._why: tuple[ByeReason, str] | None = None
 
     @property
@@ -105,6 +121,11 @@ class RunnerSession:
     def workspace_id(self) -> str:
         """The workspace that the runner belongs to."""
         return self._opened.key.workspace_id
+
+    @property
+    def name(self) -> str:
+        """The runner's name."""
+        return self._opened.name
 
     @property
     def workspace(self) -> str:
@@ -164,26 +185,38 @@ class RunnerSession:
     async def serve(self, work: Callable[["RunnerSession"], Coroutine[None, None, None]]) -> None:
         """Live until the socket ends, the runner breaks the protocol, or `close` is called."""
         async with asyncio.TaskGroup() as group:
-            parts = {
-                "reader": self._read(),
-                "worker": work(self),
-                "writer": self._writer.run(),
-                "acks": self.acks.run(),
-            }
-            running = [
-                group.create_task(self._part(part), name=f"{name} of {self.runner_id}") for name, part in parts.items()
-            ]
+            self._group = group
+            running = [group.create_task(self._part(part)) for part in (self._read(), work(self))]
+            if self._writer.has_backlog:
+                self._start_drain()
             try:
                 await self._closing.wait()
                 await self._farewell()
             finally:
-                for task in running:
+                self._group = None
+                self.acks.close()
+                for task in (*running, *([self._drain] if self._drain else [])):
                     task.cancel()
 
-    async def _part(self, part: Coroutine[None, None, None]) -> None:
-        """Run one part; however it ends, the session ends with it, and says why where that is the runner's business."""
+    def _start_drain(self) -> None:
+        """Send what had to wait, by a task that ends when nothing does any more."""
+        if self._group is not None and (self._drain is None or self._drain.done()):
+            self._drain = self._group.create_task(self._part(self._writer.flush(), is_for_life=False))
+
+    def give_up(self) -> None:
+        """The runner was silent for too long: the link is dead, whatever the system says of it (R42)."""
+        log.info("runner %s is silent or gone", self.runner_id)
+        self._closing.set()
+
+    async def _part(self, part: Coroutine[None, None, None], *, is_for_life: bool = True) -> None:
+        """Run one part; when it fails the session ends, and says why where that is the runner's business.
+
+        The end of a part `is_for_life` is the session's in any case.
+        """
         try:
             await part
+            if not is_for_life:
+                return
         except ProtocolError as error:
             log.warning("runner %s broke the protocol: %s", self.runner_id, error)
             self.close("protocol", str(error)[:500])
@@ -212,13 +245,18 @@ class RunnerSession:
     # --- in ---
 
     async def _read(self) -> None:
-        silence_s = self._hub.settings.silence_s
+        clock = asyncio.get_running_loop().time
         while True:
-            received = await self._socket.receive(silence_s)
+            received = await self._socket.receive()
+            self.heard_s = clock()
             if received.type is WSMsgType.TEXT:
                 self._on_message(decode_to_hub(received.data))
             elif received.type is WSMsgType.BINARY:
                 self._on_output(received.data)
+            elif received.type is WSMsgType.PING:
+                await self._socket.pong(received.data)
+            elif received.type is WSMsgType.PONG:
+                continue
             elif received.type is WSMsgType.ERROR:
                 raise ProtocolError(f"the socket failed: {self._socket.exception()}")
             else:
@@ -238,8 +276,8 @@ class RunnerSession:
                 self._on_progress(message)
             case Fact() | Held() | ResumeEnd() | Preparation():
                 try:
-                    self.inbox.put_nowait(message)
-                except asyncio.QueueFull:
+                    self.inbox.put(message)
+                except InboxFull:
                     self.close("overload", "the hub does not keep up")
             case Hello():
                 raise ProtocolError("a second hello")
@@ -250,8 +288,8 @@ class RunnerSession:
         """Keep the newest of each execution until the worker writes them; of others' executions nothing is taken."""
         if self._sessions.owner(told.execution_id) is not self:
             return
-        if not self.progress and self.inbox.qsize() < INBOX_MAX // 2:
-            self.inbox.put_nowait(ProgressTold())
+        if not self.progress and len(self.inbox) < INBOX_MAX // 2:
+            self.inbox.put(ProgressTold())
         elif not self.progress:
             return  # facts wait for the database: how far a bot is by now matters less
         self.progress[told.execution_id] = told

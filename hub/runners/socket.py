@@ -18,6 +18,7 @@ from hub.runners.admission import Admission
 from hub.runners.handshake import Greeted, Handshake, HandshakeRefused
 from hub.runners.session import Connection, RunnerSession
 from hub.runners.sessions import Sessions
+from hub.runners.silence import SilenceWatch
 from hub.runners.worker import Worker
 from hub.services import runners
 from hub.services.runners import Opened
@@ -38,6 +39,7 @@ class LinkEndpoint:
         self._handshake = Handshake(hub.store, hub.identity, hub.settings)
         self._worker = Worker(hub, sessions)
         self._admission = Admission(hub.settings.admissions_per_s, hub.clock.monotonic)
+        self._silence = SilenceWatch(sessions, hub.settings.silence_s)
         self._stopping = False
         hub.outputs.on_progress(self._output_safe)
 
@@ -49,11 +51,12 @@ class LinkEndpoint:
             return web.Response(status=503, text="too many runners at once\n", headers={"Retry-After": seconds})
         if not _NONCE.match(request.headers.get(NONCE_HEADER, "")):
             return web.Response(status=400, text=f"{NONCE_HEADER} is missing: this address is for botyard-agent\n")
-        socket = web.WebSocketResponse(compress=False, max_msg_size=FRAME_MAX_BYTES + 1024, autoclose=True)
+        socket = web.WebSocketResponse(compress=False, max_msg_size=FRAME_MAX_BYTES + 1024, autoping=False)
         await socket.prepare(request)
         try:
-            greeted = await self._handshake.greet(socket, request)
-            await self._live(socket, request, greeted)
+            # What a handshake needed is not kept for the months that a session may last.
+            session = await self._begin(socket, request)
+            await self._live(session)
         except HandshakeRefused as refused:
             log.info("a runner was refused: %s", refused.answer.code)
             await socket.send_str(encode(refused.answer))
@@ -73,23 +76,34 @@ class LinkEndpoint:
         for session in self._sessions.all():
             await session.ended.wait()
 
-    async def _live(self, socket: web.WebSocketResponse, request: web.Request, greeted: Greeted) -> None:
+    async def _begin(self, socket: web.WebSocketResponse, request: web.Request) -> RunnerSession:
+        """Greet, open, welcome: the session is registered when this returns, and is not when it raises."""
+        greeted = await self._handshake.greet(socket, request)
         runner_id = greeted.runner.id
         async with self._sessions.opening(runner_id):
             await self._end_old(runner_id)
             opened = await self._open(greeted)
             transport = cast("asyncio.WriteTransport", request.transport)
-            connection = Connection(socket=socket, transport=transport, hello=greeted.hello, opened=opened)
+            last_epoch = greeted.hello.last_epoch
+            connection = Connection(socket=socket, transport=transport, last_epoch=last_epoch, opened=opened)
             session = RunnerSession(self._hub, self._sessions, connection)
             self._sessions.add(session)
         try:
             self._hub.book.open_session(opened.key.workspace_id, runner_id, opened.key.epoch, opened.labels)
             self._sessions.heard(runner_id)
             await socket.send_str(encode(_welcome(session, opened, greeted.protocol)))
-            log.info("runner %s connected, epoch %d", opened.name, session.epoch)
+        except BaseException:
+            await asyncio.shield(self._closed(session))
+            raise
+        log.info("runner %s connected, epoch %d", opened.name, session.epoch)
+        return session
+
+    async def _live(self, session: RunnerSession) -> None:
+        try:
+            self._silence.begin()
             await session.serve(self._worker.run)
         finally:
-            await asyncio.shield(self._closed(session, opened))
+            await asyncio.shield(self._closed(session))
 
     async def _end_old(self, runner_id: str) -> None:
         """D5: a session opens after the old one's reader and queue are gone."""
@@ -111,17 +125,17 @@ class LinkEndpoint:
             raise refused
         return opened
 
-    async def _closed(self, session: RunnerSession, opened: Opened) -> None:
+    async def _closed(self, session: RunnerSession) -> None:
         """The end of a session, whatever ended it: no credit, no ticket, no output of it counts any more."""
         self._hub.book.drop_session(session.runner_id, session.epoch)
         self._sessions.remove(session)
         try:
             await self._hub.store.write(runners.close_session, session.key, session.why, urgent=True)
         except Unavailable as error:
-            log.warning("the end of a session of %s was not written: %s", opened.name, error)
+            log.warning("the end of a session of %s was not written: %s", session.name, error)
         finally:
             session.ended.set()
-        log.info("runner %s disconnected, epoch %d: %s", opened.name, session.epoch, session.why)
+        log.info("runner %s disconnected, epoch %d: %s", session.name, session.epoch, session.why)
 
     def _output_safe(self, execution_id: str, have: int, safe: int) -> None:
         owner = self._sessions.owner(execution_id)

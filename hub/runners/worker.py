@@ -13,6 +13,7 @@ from hub.context import Hub
 from hub.domain.output import StoredOutput
 from hub.runners.session import Inbound, ProgressTold, RunnerSession
 from hub.runners.sessions import Sessions
+from hub.runners.waiting import Inbox
 from hub.services import facts, preparations, resume, said
 from hub.services.loops import stored_output
 from hub.services.resume import Inventory, OutputPosition
@@ -78,7 +79,7 @@ class Worker:
         inventory = Inventory(
             held=held,
             prepared=message.prepared,
-            last_epoch=session.hello.last_epoch,
+            last_epoch=session.last_epoch,
             positions={one.execution_id: self._position(session, one.execution_id) for one in held},
         )
         known = await self._write(resume.resume, session.key, inventory)
@@ -127,11 +128,11 @@ class Worker:
                 await asyncio.sleep(_PAUSE_S)
 
 
-def _group(first: Fact, inbox: "asyncio.Queue[Inbound]") -> tuple[list[Fact], Inbound | None]:
+def _group(first: Fact, inbox: Inbox[Inbound]) -> tuple[list[Fact], Inbound | None]:
     """The facts that have come meanwhile, and the first message that is none."""
     group = [first]
     while len(group) < _GROUP and not inbox.empty():
-        message = inbox.get_nowait()
+        message = inbox.take()
         if not isinstance(message, Fact):
             return group, message
         group.append(message)

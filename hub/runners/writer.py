@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -18,35 +19,39 @@ class OrderedWriter:
     """Sends text frames in order.
 
     `put` writes in the caller's own turn of the loop when the socket takes it, so that a `Start` leaves with the
-    effects of its commit; else the frame waits for `run`.
+    effects of its commit; else the frame waits for `flush`, which `wake` asks somebody to call.
     """
 
-    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.WriteTransport) -> None:
+    __slots__ = ("_backlog", "_sending", "_socket", "_transport", "_wake")
+
+    def __init__(
+        self, socket: web.WebSocketResponse, transport: asyncio.WriteTransport, wake: Callable[[], None]
+    ) -> None:
         self._socket = socket
         self._transport = transport
-        self._backlog: deque[str] = deque()
-        self._more = asyncio.Event()
+        self._wake = wake
+        self._backlog: deque[str] | None = None  # most runners read at once, and need none
         self._sending = False
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether frames wait for `flush`."""
+        return bool(self._backlog)
 
     def put(self, frame: str) -> None:
         """Send a frame, now or in its turn. Raises BacklogFull."""
         if self._backlog or self._sending or self._transport.get_write_buffer_size() > _BUFFER_MAX_BYTES:
+            if self._backlog is None:
+                self._backlog = deque()
             if len(self._backlog) >= BACKLOG_MAX:
                 raise BacklogFull
             self._backlog.append(frame)
-            self._more.set()
+            self._wake()
             return
         self._send_now(frame)
 
-    async def run(self) -> None:
-        """Send what had to wait, at the runner's pace."""
-        while True:
-            await self._more.wait()
-            self._more.clear()
-            await self.flush()
-
     async def flush(self) -> None:
-        """Send the whole backlog."""
+        """Send the whole backlog, at the runner's pace."""
         while self._backlog:
             self._sending = True
             try:
@@ -57,7 +62,7 @@ class OrderedWriter:
     def _send_now(self, frame: str) -> None:
         """Take the first step of `send_str`: it hands the whole frame to the transport before it waits for anything.
 
-        Only its wait for a slow peer is left out; the next frame finds the buffer full and goes by `run`.
+        Only its wait for a slow peer is left out; the next frame finds the buffer full and goes by `flush`.
         """
         if self._transport.is_closing() or self._socket.closed:
             return

@@ -164,15 +164,17 @@ def _json_forms(text: str) -> set[str]:
     return forms | {form.replace("/", "\\/") for form in forms}
 
 
-def _markup_forms(text: str) -> Iterator[str]:
+def _markup_forms(text: str) -> set[str]:
     beyond = "".join(sorted({character for character in text if not character.isascii()}))
+    forms = set()
     for style in _MARKUP_STYLES:
         for special in _MARKUP:
             form = text.translate(_table(special, style))
-            named = form if beyond == "" else form.translate({ord(each): style(each) for each in beyond})
-            for each in {form, named}:
-                yield each
-                yield each.replace("&quot;", "&#34;")
+            forms.add(form)
+            # Names for the markup and numbers for letters is what Python writes.
+            for other in (style, _decimal) if beyond else ():
+                forms.add(form.translate({ord(each): other(each) for each in beyond}))
+    return forms | {form.replace("&quot;", "&#34;") for form in forms}
 
 
 def _shell_forms(text: str) -> Iterator[str]:

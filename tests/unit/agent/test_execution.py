@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import get_args
 
 import pytest
 
@@ -23,8 +24,10 @@ from agent.execution_events import (
     LinkVoid,
     Reaped,
     Reported,
+    RowWritten,
     ShimLost,
     ShimStopped,
+    Spoken,
     Spool,
     Started,
     StopAsked,
@@ -32,7 +35,7 @@ from agent.execution_events import (
     Voided,
     Watch,
 )
-from agent.wire.facts import ArtifactFact, ExitFact, FinalFact, ReportFact, Survivor
+from agent.wire.facts import ArtifactFact, ExitFact, FinalFact, ReportFact, RowFact, SaidFact, Survivor
 from agent.wire.messages import StopOrder
 from agent.wire.words import ExitKind, ReportStatus, StopCause, VoidReason
 
@@ -52,6 +55,8 @@ EVENTS: dict[str, Event] = {
     "ShimLost": ShimLost(),
     "Reported": Reported(report=REPORT),
     "ArtifactStored": ArtifactStored(artifact=ArtifactFact(at=AT, name="a", sha256="0" * 64, size_bytes=1)),
+    "RowWritten": RowWritten(row=RowFact(at=AT, log="l", columns={"n": 1})),
+    "Spoken": Spoken(said=SaidFact(at=AT, outputs={"a": "1"})),
     "Exited": Exited(exit=EXIT),
     "Concluded": Concluded(final=FinalFact(at=AT, output_bytes=3)),
     "ForgetAsked": ForgetAsked(),
@@ -72,6 +77,8 @@ TABLE: dict[Phase, dict[str, str]] = {
         "ShimLost": "ordered: LinkVoid(shim_gone)",
         "Reported": NEVER,
         "ArtifactStored": NEVER,
+        "RowWritten": NEVER,
+        "Spoken": NEVER,
         "Exited": NEVER,
         "Concluded": NEVER,
         "ForgetAsked": SAME,
@@ -87,6 +94,8 @@ TABLE: dict[Phase, dict[str, str]] = {
         "ShimLost": "handed_over: LinkVoid(shim_gone)",
         "Reported": NEVER,
         "ArtifactStored": NEVER,
+        "RowWritten": NEVER,
+        "Spoken": NEVER,
         "Exited": NEVER,
         "Concluded": NEVER,
         "ForgetAsked": SAME,
@@ -102,6 +111,8 @@ TABLE: dict[Phase, dict[str, str]] = {
         "ShimLost": "started: FindExit",
         "Reported": "started: report",
         "ArtifactStored": "started: artifact",
+        "RowWritten": "started: row",
+        "Spoken": "started: said",
         "Exited": "exited: exit FreeSlot Conclude",
         "Concluded": NEVER,
         "ForgetAsked": SAME,
@@ -117,6 +128,8 @@ TABLE: dict[Phase, dict[str, str]] = {
         "ShimLost": SAME,
         "Reported": "exited: report",
         "ArtifactStored": "exited: artifact",
+        "RowWritten": "exited: row",
+        "Spoken": "exited: said",
         "Exited": SAME,
         "Concluded": "final: final",
         "ForgetAsked": SAME,
@@ -132,6 +145,8 @@ TABLE: dict[Phase, dict[str, str]] = {
         "ShimLost": SAME,
         "Reported": NEVER,
         "ArtifactStored": NEVER,
+        "RowWritten": NEVER,
+        "Spoken": SAME,
         "Exited": SAME,
         "Concluded": SAME,
         "ForgetAsked": "forgotten: Erase(final)",
@@ -147,6 +162,8 @@ TABLE: dict[Phase, dict[str, str]] = {
         "ShimLost": SAME,
         "Reported": NEVER,
         "ArtifactStored": NEVER,
+        "RowWritten": NEVER,
+        "Spoken": NEVER,
         "Exited": NEVER,
         "Concluded": NEVER,
         "ForgetAsked": "forgotten: Erase(void)",
@@ -162,6 +179,8 @@ TABLE: dict[Phase, dict[str, str]] = {
         "ShimLost": SAME,
         "Reported": NEVER,
         "ArtifactStored": NEVER,
+        "RowWritten": NEVER,
+        "Spoken": NEVER,
         "Exited": SAME,
         "Concluded": SAME,
         "ForgetAsked": SAME,
@@ -198,7 +217,8 @@ def shown(effect: Effect) -> str:
 
 
 def test_the_table_is_whole() -> None:
-    """Each phase names each event."""
+    """Each phase names each event that there is."""
+    assert {event.__name__ for event in get_args(Event)} == set(EVENTS)
     assert list(TABLE) == list(Phase)
     assert all(list(row) == list(EVENTS) for row in TABLE.values())
 
@@ -284,6 +304,19 @@ def test_a_report_is_late_when_the_main_process_was_reaped(
     assert after.reports == 1
 
 
+def test_what_a_bot_said_is_one_fact_however_often_its_files_are_read() -> None:
+    """`bot-packages.md` §7: a daemon that was restarted before the exit reads them again; rows are counted."""
+    # given
+    once, effects = apply(at(Phase.STARTED), EVENTS["Spoken"])
+    assert ["said"] == [shown(effect) for effect in effects]
+
+    # when, then
+    assert (once, []) == apply(once, EVENTS["Spoken"])
+    two, _ = apply(apply(once, EVENTS["RowWritten"])[0], EVENTS["RowWritten"])
+    assert (2, 5) == (two.rows, two.last_fact)
+    assert two.row_bytes > 0
+
+
 def test_survivors_keep_the_slot() -> None:
     """§2: a slot gives a credit when its last tree is empty."""
     exit_ = EXIT.model_copy(update={"survivors": (Survivor(pid=9, command="x"),)})
@@ -311,3 +344,12 @@ def test_a_resume_names_verdict_facts_and_output(phase: Phase, verdict: str) -> 
 def test_effects_that_carry_nothing() -> None:
     """Equal by value, so that tables can be compared."""
     assert (Watch(), FindExit(), Conclude()) == (Watch(), FindExit(), Conclude())
+
+
+def test_an_exit_with_its_last_fact_is_one_step() -> None:
+    """Where nothing is to be brought: both facts numbered in order, then the slot, and nothing is left to conclude."""
+    exit_ = ExitFact(at=AT, how=ExitKind.NORMAL, code=0)
+    moved, effects = apply(at(Phase.STARTED), Exited(exit=exit_, final=FinalFact(at=AT, output_bytes=0)))
+    assert moved.phase is Phase.FINAL
+    assert moved.last_fact == 4
+    assert [shown(effect) for effect in effects] == ["exit", "final", "FreeSlot"]

@@ -12,6 +12,8 @@ from agent.execution_events import (
     HandedOver,
     Reaped,
     Reported,
+    RowWritten,
+    Spoken,
     Spool,
     Started,
     StopAsked,
@@ -20,7 +22,7 @@ from agent.execution_events import (
 from agent.inventory import exit_fact, final_fact, lost_exit, moment_of, recover
 from agent.segments import Gap as SegmentGap
 from agent.shim.exit_file import ExitRecord, StreamEnd
-from agent.wire.facts import ExitFact, Fact, FinalFact, Gap, ReportFact, Survivor
+from agent.wire.facts import ExitFact, Fact, FinalFact, Gap, ReportFact, RowFact, SaidFact, Survivor
 from agent.wire.messages import StopOrder
 from agent.wire.words import ExitKind, GapReason, ReportStatus, StopCause, VoidReason
 from tests.support.session import AT, exe, tsk
@@ -52,6 +54,8 @@ LIFE: list[Event] = [
     StopAsked(order=StopOrder(cause=StopCause.TIMEOUT), at=AT),
     Reaped(),
     Reported(report=ReportFact(at=AT, status=ReportStatus.FAILED)),
+    RowWritten(row=RowFact(at=AT, log="l", columns={"n": 1})),
+    Spoken(said=SaidFact(at=AT, summary="x")),
     Exited(exit=ExitFact(at=AT, how=ExitKind.NORMAL, code=7)),
     Concluded(final=FinalFact(at=AT, output_bytes=10)),
 ]
@@ -78,6 +82,7 @@ def test_an_execution_is_recovered_from_its_facts_at_every_point(until: int) -> 
         value.report,
         value.reports,
     )
+    assert (again.said, again.rows, again.row_bytes) == (value.said, value.rows, value.row_bytes)
 
 
 def test_a_void_is_recovered() -> None:

@@ -26,6 +26,7 @@ from hub.services import access
 from hub.services import runners as runner_services
 from hub.services.certificates import CertificateWatch
 from hub.services.deployments import Deployments, ResolverLoop
+from hub.services.long_waits import LongWaits
 from hub.services.loops import DesiredBuilds, Dispatcher, DueClock, OutputEnds, StaleAlerts
 from hub.services.perform import Performer
 from hub.services.resolve import RequirementResolver
@@ -150,6 +151,7 @@ async def _loops(hub: Hub, resolver: ResolverLoop, tls: Certificates | None) -> 
         "desired": DesiredBuilds(hub.store, hub.book, hub.sessions, hub.signals).run,
         "outputs": OutputEnds(hub.store, hub.outputs, hub.signals).run,
         "alerts": StaleAlerts(hub.store, hub.signals).run,
+        "long waits": LongWaits(hub.store).run,
         "sweep": Sweeper(hub.store, hub.sessions, hub.clock, settings.sweep_s, settings.output_grace_s).run,
         "resolver": resolver.run,
     }

@@ -107,6 +107,7 @@ def walk(folder: Path) -> Iterator[tuple[int, bool]]:
 
 
 def _entries(folder: Path, known: set[tuple[int, int]]) -> Iterator[tuple[int, Path | None]]:
+    """Yield (bytes it takes up, itself where it is a folder) of each entry; what goes while we look is left out."""
     try:
         entries = os.scandir(folder)
     except OSError:
@@ -114,19 +115,26 @@ def _entries(folder: Path, known: set[tuple[int, int]]) -> Iterator[tuple[int, P
     with entries:
         while True:
             try:
-                entry = next(entries)
-                found = entry.stat(follow_symlinks=False)
-            except StopIteration:
-                return
+                entry = next(entries, None)
+                found = None if entry is None else entry.stat(follow_symlinks=False)
             except OSError:
-                # It went while we looked.
                 continue
-            if found.st_nlink > 1 and not entry.is_dir(follow_symlinks=False):
-                if (found.st_dev, found.st_ino) in known:
-                    continue
-                known.add((found.st_dev, found.st_ino))
-            below = Path(entry.path) if entry.is_dir(follow_symlinks=False) else None
-            yield _allocated(found), below
+            if entry is None or found is None:
+                return
+            if entry.is_dir(follow_symlinks=False):
+                yield _allocated(found), Path(entry.path)
+            elif _is_new(found, known):
+                yield _allocated(found), None
+
+
+def _is_new(found: os.stat_result, known: set[tuple[int, int]]) -> bool:
+    """False for a file that was counted under another name."""
+    if found.st_nlink <= 1:
+        return True
+    identity = (found.st_dev, found.st_ino)
+    is_new = identity not in known
+    known.add(identity)
+    return is_new
 
 
 def _folders(folder: Path) -> list[Path]:

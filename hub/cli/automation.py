@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hub.cli import show
+from hub.cli import limits, show
 from hub.cli.client import segment
 from hub.cli.connected import connected
 
@@ -29,7 +29,6 @@ Priority = Annotated[int | None, typer.Option(min=0, max=10, help="0 to 10, 10 f
 Report = Annotated[str | None, typer.Option(help="required, optional or default: is exit 0 without a report fine?")]
 OnDisconnect = Annotated[str | None, typer.Option(help="keep or stop the bot when its runner's link is gone for long.")]
 LostAfter = Annotated[int | None, typer.Option(min=120, help="Seconds until a stopped link counts as lost.")]
-RunLimit = Annotated[int | None, typer.Option(min=1, help="Seconds that a bot may run.")]
 Attempts = Annotated[int | None, typer.Option(min=1, max=20, help="Executions in all, when they fail.")]
 
 
@@ -64,6 +63,8 @@ def show_(label: Label, json_: show.Json = False) -> None:
         show.as_json(found)
         return
     shown = {**found, "needs": show.labels(found["needs"]), "parameters": None, "retry": found["retry"]["attempts"]}
+    kept = limits.line(found["limits"], run_limit_s=found["run_limit_s"])
+    shown |= {"run_limit_s": None, "limits": kept or "run 1d"}
     show.members(shown)
     for one in found["parameters"]:
         words = [one["type"], "required" if one["required"] else "", "secret" if one["secret"] else ""]
@@ -83,12 +84,36 @@ def create(
     report: Report = None,
     on_disconnect: OnDisconnect = None,
     lost_after: LostAfter = None,
-    run_limit: RunLimit = None,
+    run_limit: limits.RunLimit = None,
+    no_progress: limits.NoProgress = None,
+    memory: limits.Memory = None,
+    processes: limits.Processes = None,
+    cpu_cores: limits.CpuCores = None,
+    cpu_time: limits.CpuTime = None,
+    disk: limits.Disk = None,
+    open_files: limits.OpenFiles = None,
+    file_size: limits.FileSize = None,
+    output_cap: limits.OutputCap = None,
+    ladder: limits.Ladder = None,
     attempts: Attempts = None,
     json_: show.Json = False,
 ) -> None:
     """Define an automation of a deployed bot."""
-    said = _said(name, description, parameter, need, priority, report, on_disconnect, lost_after, run_limit, attempts)
+    bounds = limits.Texts(
+        run_limit=run_limit,
+        no_progress=no_progress,
+        memory=memory,
+        processes=processes,
+        cpu_cores=cpu_cores,
+        cpu_time=cpu_time,
+        disk=disk,
+        open_files=open_files,
+        file_size=file_size,
+        output_cap=output_cap,
+        ladder=ladder,
+    )
+    said = _said(name, description, parameter, need, priority, report, on_disconnect, lost_after, attempts)
+    said |= limits.of_automation(bounds)
     _made(connected().post("/automations", {"label": label, "bot": bot, **said}), json_)
 
 
@@ -104,7 +129,17 @@ def edit(
     report: Report = None,
     on_disconnect: OnDisconnect = None,
     lost_after: LostAfter = None,
-    run_limit: RunLimit = None,
+    run_limit: limits.RunLimit = None,
+    no_progress: limits.NoProgress = None,
+    memory: limits.Memory = None,
+    processes: limits.Processes = None,
+    cpu_cores: limits.CpuCores = None,
+    cpu_time: limits.CpuTime = None,
+    disk: limits.Disk = None,
+    open_files: limits.OpenFiles = None,
+    file_size: limits.FileSize = None,
+    output_cap: limits.OutputCap = None,
+    ladder: limits.Ladder = None,
     attempts: Attempts = None,
     pause: Annotated[
         bool | None, typer.Option("--pause/--unpause", help="Take no new tasks, or take them again.")
@@ -112,10 +147,24 @@ def edit(
     json_: show.Json = False,
 ) -> None:
     """Change what is named; all else stays."""
-    said = _said(name, description, parameter, need, priority, report, on_disconnect, lost_after, run_limit, attempts)
+    bounds = limits.Texts(
+        run_limit=run_limit,
+        no_progress=no_progress,
+        memory=memory,
+        processes=processes,
+        cpu_cores=cpu_cores,
+        cpu_time=cpu_time,
+        disk=disk,
+        open_files=open_files,
+        file_size=file_size,
+        output_cap=output_cap,
+        ladder=ladder,
+    )
+    said = _said(name, description, parameter, need, priority, report, on_disconnect, lost_after, attempts)
+    said |= limits.of_automation(bounds)
     state = None if pause is None else ("paused" if pause else "active")
-    changes = {key: value for key, value in {**said, "bot": bot, "state": state}.items() if value is not None}
-    _made(connected().patch(f"/automations/{segment(label)}", changes), json_)
+    named = {key: value for key, value in {"bot": bot, "state": state}.items() if value is not None}
+    _made(connected().patch(f"/automations/{segment(label)}", {**said, **named}), json_)
 
 
 def _said(
@@ -127,7 +176,6 @@ def _said(
     report: str | None,
     on_disconnect: str | None,
     lost_after: int | None,
-    run_limit: int | None,
     attempts: int | None,
 ) -> dict[str, Any]:
     """The members that were named."""
@@ -140,7 +188,6 @@ def _said(
         "report": report,
         "on_disconnect": on_disconnect,
         "lost_after_s": lost_after,
-        "run_limit_s": run_limit,
         "retry": {"attempts": attempts} if attempts else None,
     }
     return {key: value for key, value in said.items() if value is not None}

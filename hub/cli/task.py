@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hub.cli import artifacts, rows, show
+from hub.cli import artifacts, limits, rows, show
 from hub.cli.client import segment
 from hub.cli.connected import connected
 from hub.cli.following import outcome_line
@@ -110,6 +110,38 @@ def restart(task: Task, json_: show.Json = False) -> None:
         show.as_json(found)
         return
     typer.echo(found["next_task"] or found["id"])
+
+
+@app.command("limit", epilog="Example: botyard task limit 1042 --run-limit 4h --memory 2G")
+def limit(
+    task: Task,
+    run_limit: limits.RunLimit = None,
+    no_progress: limits.NoProgress = None,
+    memory: limits.Memory = None,
+    processes: limits.Processes = None,
+    cpu_cores: limits.CpuCores = None,
+    cpu_time: limits.CpuTime = None,
+    disk: limits.Disk = None,
+    json_: show.Json = False,
+) -> None:
+    """Change what a running bot may use, at once: time counted from its start, memory, processes, CPU, disk."""
+    texts = limits.Texts(
+        run_limit=run_limit,
+        no_progress=no_progress,
+        memory=memory,
+        processes=processes,
+        cpu_cores=cpu_cores,
+        cpu_time=cpu_time,
+        disk=disk,
+    )
+    said = texts.said()
+    if not said:
+        raise typer.BadParameter("name a limit, as in --run-limit 4h or --memory 2G")
+    found = connected().patch(f"/tasks/{segment(task)}/limits", said)
+    if json_:
+        show.as_json(found)
+        return
+    typer.echo(f"{name_of(found)}: {limits.of_task(found) or 'the usual limits'}")
 
 
 app.command("artifacts", epilog=artifacts.EXAMPLES)(artifacts.artifacts)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from hub.cli import show
+from hub.cli import limits, show
 from hub.cli.following import outcome_line
 
 
@@ -55,6 +55,7 @@ def _members(task: dict[str, Any]) -> dict[str, object]:
         "runner": task["runner"],
         "priority": task["priority"],
         "parameters": " ".join(f"{name}={value}" for name, value in task["parameters"].items()),
+        "limits": limits.of_task(task),
         "output": _output(task),
         "message": _rest(task["message"]),
         "asked": f"{show.when(task['created_at'])} by {task['created_by']}",

@@ -156,7 +156,8 @@ class LineScan:
 
         Each part is to be masked before the next one is asked for, since the next may begin behind an added mask.
         """
-        if self._open or b"::" in data:
+        # One byte is searched for ten times as fast as two.
+        if self._open or (b":" in data and b"::" in data):
             return self._scan(data)
         start = data.rfind(b"\n") + 1
         if start or self._open is not None:

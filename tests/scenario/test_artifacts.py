@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import os
 from collections.abc import AsyncIterator
@@ -80,7 +81,7 @@ async def test_files_come_in_every_case(tmp_path: Path) -> None:
         assert ends["lost"]["reason"] == "supervisor_lost"
         for case, task_id in tasks.items():
             expected = {"a/early.txt", "growing.txt"} | ({"late.txt"} if case == "fine" else set())
-            await eventually(lambda task_id=task_id, expected=expected: _has(rig, task_id, expected), within=30)
+            await eventually(functools.partial(_has, rig, task_id, expected), within=30)
 
 
 async def test_files_are_brought_while_the_bot_runs_when_somebody_asks(tmp_path: Path) -> None:

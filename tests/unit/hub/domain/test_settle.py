@@ -195,3 +195,42 @@ def test_void_without_cancel_is_not_a_settlement() -> None:
     """core.md D9: void is granted again, not counted."""
     with pytest.raises(ValueError, match="granted again"):
         settle(known(is_void=True))
+
+
+@pytest.mark.parametrize(
+    ("case", "expected", "message"),
+    [
+        (
+            known(
+                ending=replace(STOPPED, error="it used 70.0 MiB of memory, 64.0 MiB are allowed"),
+                stop=stop(StopCause.LIMIT),
+            ),
+            "failed: limit",
+            "stopped: it used 70.0 MiB of memory, 64.0 MiB are allowed",
+        ),
+        (known(stop=stop(StopCause.LIMIT)), "failed: limit", "stopped: a limit was exceeded"),
+        (
+            known(
+                ending=replace(
+                    SIGNAL, signal=25, error="a file would have become larger than the 1.0 MiB that are allowed"
+                )
+            ),
+            "failed: limit",
+            "ended: a file would have become larger than the 1.0 MiB that are allowed",
+        ),
+        (
+            known(ending=replace(OOM, peak_memory_bytes=2**26, error="the memory limit of 64.0 MiB was reached")),
+            "failed: oom_killed",
+            "ended: the system killed it for want of memory: the memory limit of 64.0 MiB was reached (peak 64.0 MiB)",
+        ),
+        (
+            known(ending=replace(OOM, peak_memory_bytes=2**33)),
+            "failed: oom_killed",
+            "ended: the system killed it for want of memory (peak 8.0 GiB)",
+        ),
+    ],
+)
+def test_a_limit_is_told_with_what_was_allowed_and_seen(case: Knowledge, expected: str, message: str) -> None:
+    """Which limit, how much was allowed, what was seen; the peak of what the system killed (S20, R30)."""
+    settled = settle(case)
+    assert (brief(settled), settled.message) == (expected, message)

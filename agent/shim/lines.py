@@ -160,7 +160,9 @@ class LineScan:
         if self._open or (b":" in data and b"::" in data):
             return self._scan(data)
         start = data.rfind(b"\n") + 1
-        if start or self._open is not None:
+        if start == len(data) and start:
+            self._open = b""
+        elif start or self._open is not None:
             self._open = self._candidate(data, start)
         return (data,)
 

@@ -15,7 +15,9 @@ from agent.builds.installing import Installer
 from agent.builds.interpreters import Interpreters
 from agent.builds.launch import Machine
 from agent.builds.local import LocalBuilds, Workshop
-from agent.builds.prepare import Preparer
+from agent.builds.node import NodePackages
+from agent.builds.prepare import Preparer, Tools
+from agent.builds.programs import Programs
 from agent.builds.resolving import RunnerResolver
 from agent.builds.short_tmp import sweep
 from agent.builds.store import FileStore
@@ -45,11 +47,15 @@ def open_workshop(home: Path, disk: Disk, *, tool: RunTool = run_tool, uv: Path 
     trees.sweep()
     interpreters = Interpreters(tools, tool, uv)
     environments = Environments(home / "envs", disk, interpreters, Installer(tools, tool, uv))
+    programs = Programs(tools, tool, os.environ)
+    node = NodePackages(home / "node", tools, disk, tool, programs)
+    equipment = Tools(environments=environments, node=node, programs=programs)
     return Workshop(
-        preparer=Preparer(home / "prepared", disk, store, trees, environments),
+        preparer=Preparer(home / "prepared", disk, store, trees, equipment),
         resolver=RunnerResolver(tools, tool, uv, interpreters),
         trees=trees,
         environments=environments,
+        node=node,
         work_folders=WorkFolders(home / "spares", disk),
     )
 

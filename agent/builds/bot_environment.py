@@ -7,6 +7,7 @@ session's variables, because SAP, Office and browser profiles hang on them, less
 import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Mapping
 from enum import StrEnum
@@ -86,6 +87,15 @@ def python_variables(root: Path, scripts: Path, path: str) -> dict[str, str]:
         # The environment's byte code was compiled when it was made; a run writes none into it, nor beside it.
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+
+
+def robot_variables(listener: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """Live progress of every `robot` that the bot starts, by a listener of ours (bot-packages.md §5).
+
+    Robot Framework splits the variable as a shell would; options on a command line still win over it.
+    """
+    ours = f"--listener {shlex.quote(listener.as_posix())}"
+    return {"ROBOT_OPTIONS": f"{env['ROBOT_OPTIONS']} {ours}" if env.get("ROBOT_OPTIONS") else ours}
 
 
 def folder_variables(folder: Path, mode: Mode) -> dict[str, str]:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.builds.installing import Installer
+from agent.builds.installing import Contents, Installer, Source
 from agent.builds.interpreters import Interpreter, Interpreters
 from agent.builds.sealing import FORMAT, READY, inventory, only_one, read_ready, seal
 from agent.ports.files import Disk
@@ -65,20 +65,25 @@ class Environments:
         self._verified.add(key)
         return environment
 
-    async def ensure(self, request: str, lock: bytes | None, tell: Callable[[str], None]) -> Environment:
+    async def ensure(
+        self, request: str, lock: bytes | None, tell: Callable[[str], None], source: Source | None = None
+    ) -> Environment:
         """The environment for this locked list (None: no packages) on a Python that `request` admits, made if needed.
+
+        `source` is the build where more than the list goes into it.
 
         Raises PreparationError with the tool's own words; then nothing is left that could be taken for ready.
         """
         interpreter = await self._interpreters.find(request, tell)
-        key = key_of(lock, interpreter)
+        contents = Contents(lock=lock, source=source if source is not None and source.counts else None)
+        key = key_of(contents, interpreter)
         known = await asyncio.to_thread(self.ready, key)
         if known is not None:
             return known
         self._disk.make_folder(self._root)
         async with only_one(self._root / f"{key}.lock"):
             made = await asyncio.to_thread(self.ready, key)
-            return made or await self._make(key, interpreter, lock, tell)
+            return made or await self._make(key, interpreter, contents, tell)
 
     def drop_if_changed(self, key: str) -> bool:
         """Look whether a run changed a shared environment; if so it is no longer ready, and True."""
@@ -92,12 +97,12 @@ class Environments:
         return True
 
     async def _make(
-        self, key: str, interpreter: Interpreter, lock: bytes | None, tell: Callable[[str], None]
+        self, key: str, interpreter: Interpreter, contents: Contents, tell: Callable[[str], None]
     ) -> Environment:
         environment = Environment(key=key, root=self._root / key)
         await asyncio.to_thread(self._disk.remove_tree, environment.root)
         try:
-            await self._installer.make(environment.root, environment.python, interpreter, lock, tell)
+            await self._installer.make(environment.root, environment.python, interpreter, contents, tell)
             await asyncio.to_thread(seal, environment.root, self._disk)
         except BaseException:
             await asyncio.shield(asyncio.to_thread(self._disk.remove_tree, environment.root))
@@ -106,13 +111,16 @@ class Environments:
         return environment
 
 
-def key_of(lock: bytes | None, interpreter: Interpreter) -> str:
-    """The name of the environment that this list needs on this interpreter."""
-    needs = {
+def key_of(contents: Contents, interpreter: Interpreter) -> str:
+    """The name of the environment with these contents on this interpreter."""
+    lock, source = contents.lock, contents.source
+    needs: dict[str, object] = {
         "format": FORMAT,
         "lock": hashlib.sha256(lock).hexdigest() if lock is not None else None,
         "python": interpreter.identity(),
         "system": platform.system(),
         "index": index_settings(),
     }
+    if source is not None:
+        needs["source"] = [source.digest, source.install, *source.run_once]
     return hashlib.sha256(json.dumps(needs, sort_keys=True).encode()).hexdigest()

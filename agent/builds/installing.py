@@ -1,5 +1,10 @@
 """Making a virtual environment and putting a locked list into it: `uv`, or `venv` and `pip` where there is no uv."""
 
+import asyncio
+import os
+import shlex
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +22,31 @@ _UNREACHED = (
     *("Failed to fetch", "error sending request", "dns error", "network was disabled", "timed out", "HTTP status 5"),
     *("Connection refused", "NewConnectionError", "ConnectTimeoutError", "No space left", "os error 28"),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A build whose own files make a difference to its environment."""
+
+    tree: Path
+    digest: str
+    install: bool = False
+    """It is a Python package, which is installed with its requirements."""
+    run_once: tuple[str, ...] = ()
+    """Commands that complete the environment, run in a copy of the build."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether there is anything to do with it."""
+        return self.install or bool(self.run_once)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What goes into an environment: a locked list (None: no packages), and a build where it counts."""
+
+    lock: bytes | None = None
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,23 +68,67 @@ class Installer:
         self._uv = uv
 
     async def make(
-        self, root: Path, python: Path, interpreter: Interpreter, lock: bytes | None, tell: Callable[[str], None]
+        self, root: Path, python: Path, interpreter: Interpreter, contents: Contents, tell: Callable[[str], None]
     ) -> None:
-        """Make a virtual environment at `root` and install `lock` into it. Raises PreparationError."""
+        """Make a virtual environment at `root` with these contents. Raises PreparationError, OSError."""
         (self._folder / "home").mkdir(parents=True, exist_ok=True)
         target = _Target(root=root, python=python, interpreter=interpreter, tell=tell)
         tell(f"making an environment with Python {interpreter.version}")
         made = await self._run(self._venv(target), MAKE_TIMEOUT_S, tell)
         _check(made, "the environment could not be made")
-        if lock is None:
-            return
-        list_path = root / _LIST_NAME
+        if contents.lock is not None:
+            await self._install_list(target, contents.lock)
+        if contents.source is not None:
+            await self._add_source(target, contents.source)
+
+    async def _install_list(self, target: _Target, lock: bytes) -> None:
+        list_path = target.root / _LIST_NAME
         list_path.write_bytes(lock)
         may_build = lock.startswith(SOURCE_MARK.encode())
         if self._uv is None:
             await self._install_with_pip(target, list_path, may_build=may_build)
         else:
             await self._install_with_uv(self._uv, target, list_path, may_build=may_build)
+
+    async def _add_source(self, target: _Target, source: Source) -> None:
+        """Install the build itself, then run what completes the environment, both in a copy: builds are read-only."""
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix="source-") as name:
+            copy = Path(name) / "source"
+            await asyncio.to_thread(_copy, source.tree, copy)
+            if source.install:
+                target.tell("installing the project")
+                await self._install_project(target, copy)
+            for line in source.run_once:
+                target.tell(f"running {line}"[:200])
+                await self._run_once(target, line, copy)
+
+    async def _install_project(self, target: _Target, copy: Path) -> None:
+        what = "the project itself could not be installed"
+        if self._uv is None:
+            argv: tuple[str, ...] = (str(target.python), "-m", "pip", "install", "--no-deps", "--no-input", str(copy))
+            _check(await self._run(argv, INSTALL_TIMEOUT_S, target.tell), what)
+            return
+        env = uv_environment(self._folder / "cache", self._folder / "home")
+        argv = (
+            *(str(self._uv), "pip", "install", *config_arguments(env), "--python", str(target.python)),
+            *("--no-deps", "--link-mode", "copy", "--compile-bytecode", str(copy)),
+        )
+        # Its build system is in the cache when the same was built before.
+        if not (await self._run((*argv, "--offline"), INSTALL_TIMEOUT_S, target.tell)).succeeded:
+            _check(await self._run(argv, INSTALL_TIMEOUT_S, target.tell), what)
+
+    async def _run_once(self, target: _Target, line: str, folder: Path) -> None:
+        scripts = str(target.python.parent)
+        env = uv_environment(self._folder / "cache", self._folder / "home")
+        env["PATH"] = os.pathsep.join((scripts, env.get("PATH", "")))
+        try:
+            program, *rest = shlex.split(line)
+            found = shutil.which(program, path=env["PATH"]) or program
+            command = ToolCommand(argv=(found, *rest), env=env, cwd=folder, timeout_s=INSTALL_TIMEOUT_S)
+            result = await self._run_tool(command)
+        except (OSError, ValueError) as error:
+            raise PreparationError(f"{line!r} could not be started: {error}", is_permanent=True) from None
+        _check(result, f"{line!r} of the environment's file failed")
 
     def _venv(self, target: _Target) -> tuple[str, ...]:
         if self._uv is None:
@@ -96,6 +170,12 @@ class Installer:
             return await self._run_tool(command, lambda line: _tell_progress(line, tell))
         except OSError as error:
             raise PreparationError(f"{argv[0]} could not be started: {error}", is_permanent=True) from None
+
+
+def _copy(tree: Path, target: Path) -> None:
+    shutil.copytree(tree, target, copy_function=shutil.copyfile)
+    for folder in (target, *(path for path in target.rglob("*") if path.is_dir())):
+        folder.chmod(0o700)
 
 
 def is_temporary(output: str) -> bool:

@@ -1,15 +1,16 @@
-"""From a build, a task and a work folder to what a shim execs: one function for each kind of package.
+"""From a build, a task and a work folder to what a shim execs: command line, variables, folders.
 
-Never a shell in between: a template's placeholder becomes a part of one argument, whatever it holds.
+The rules are those of bot-packages.md §6.
 """
 
-import re
+import json
+import os
+import shlex
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_never
 
 from agent.builds.bot_environment import (
     Mode,
@@ -17,15 +18,21 @@ from agent.builds.bot_environment import (
     inherited,
     parameter_variables,
     python_variables,
-    scalar_text,
+    robot_variables,
     write_parameters,
 )
+from agent.builds.command_lines import Scene, command_line
 from agent.builds.environments import Environment
+from agent.builds.platforms import this_platform
 from agent.builds_port import CannotLaunchError, LaunchPlan, LaunchRequest
+from agent.wire.starting import MACHINES, SYSTEMS
 from agent.wire.task import Launch
 from agent.wire.words import Kind
 
-_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
+IN_BOTS = Path(__file__).resolve().parent.parent / "in_bots"
+STEPS = IN_BOTS / "steps.py"
+ROBOT_LISTENER = IN_BOTS / "robot_listener.py"
+_ROBOTS = frozenset({Kind.ROBOT, Kind.ROBOCORP})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,41 +45,69 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Scene:
-    """Everything that a command line is made of."""
+class Equipment:
+    """What was prepared for a build besides its tree; None where it needs none."""
 
-    request: LaunchRequest
-    work: Path
-    environment: Environment | None
-    path: str
-
-    @property
-    def launch(self) -> Launch:
-        return self.request.work.build.launch
-
-    @property
-    def contract(self) -> tuple[str, ...]:
-        """BotCity's four arguments (maestro.md §5)."""
-        task = self.request.work.task
-        return self.request.server_url, str(task.number), self.request.token, task.workspace
+    environment: Environment | None = None
+    node_modules: Path | None = None
 
 
-def plan(request: LaunchRequest, environment: Environment | None, machine: Machine) -> LaunchPlan:
+def plan(request: LaunchRequest, equipment: Equipment, machine: Machine) -> LaunchPlan:
     """What to exec for this request; its work folder is at `folder/work` already. Writes the parameters' file.
 
-    Raises CannotLaunchError when this machine lacks the program, or a template can't be filled.
+    Raises CannotLaunchError when this machine lacks the program, or a template can't be filled; OSError.
     """
     folder, launch = request.folder, request.work.build.launch
-    env = _variables(request, environment, machine)
-    scene = _Scene(request=request, work=folder / "work", environment=environment, path=env.get("PATH", ""))
-    argv = _own_command(scene) if launch.command else (*_command(scene), *_arguments(scene, launch.args))
+    work = folder / "work"
+    env = _variables(request, equipment.environment, machine)
+    scene = Scene(request=request, work=work, environment=equipment.environment, path=env.get("PATH", ""))
+    argv = _after_steps(launch, command_line(scene))
+    if equipment.node_modules is not None and not (work / "node_modules").exists():
+        _bring_modules(equipment.node_modules, work / "node_modules")
     write_parameters(folder, request.work)
     artifacts = [folder / "artifacts"]
     if launch.artifacts:
-        artifacts.append(scene.work / launch.artifacts)
+        (work / launch.artifacts).mkdir(parents=True, exist_ok=True)
+        artifacts.append(work / launch.artifacts)
+    keeps_output = launch.kind is Kind.ROBOCORP and bool(launch.artifacts)
     return LaunchPlan(
-        argv=argv, env=env, cwd=scene.work, artifacts=tuple(artifacts), result=Path(env["BOTYARD_RESULT"])
+        argv=argv,
+        env=env,
+        cwd=work,
+        artifacts=tuple(artifacts),
+        result=Path(env["BOTYARD_RESULT"]),
+        output_copies=work / launch.artifacts if keeps_output else None,
     )
+
+
+def _after_steps(launch: Launch, argv: tuple[str, ...]) -> tuple[str, ...]:
+    """The command line, behind the scripts that this platform runs before it (bot-packages.md §4)."""
+    lines = [line for line in launch.before if _is_for(line, this_platform())]
+    try:
+        steps = [shlex.split(line) for line in lines]
+    except ValueError as error:
+        raise CannotLaunchError(f"preRunScripts: {error}") from None
+    if not any(steps):
+        return argv
+    return sys.executable, "-I", str(STEPS), json.dumps([*filter(None, steps), argv])
+
+
+def _is_for(line: str, platform: str) -> bool:
+    """Whether a script is for this platform: by the systems and machines that its line mentions."""
+    system, machine = platform.split("_")
+    for known, own in ((SYSTEMS, system), (MACHINES, machine)):
+        mentioned = [word for word in known if word in line.lower()]
+        if mentioned and own not in mentioned:
+            return False
+    return True
+
+
+def _bring_modules(prepared: Path, target: Path) -> None:
+    try:
+        target.symlink_to(prepared, target_is_directory=True)
+    except OSError:
+        # Windows gives links to few users.
+        shutil.copytree(prepared, target, symlinks=True)
 
 
 def _variables(request: LaunchRequest, environment: Environment | None, machine: Machine) -> dict[str, str]:
@@ -82,6 +117,9 @@ def _variables(request: LaunchRequest, environment: Environment | None, machine:
         env |= python_variables(environment.root, environment.scripts, env.get("PATH", ""))
     env |= parameter_variables(work.task.parameters, frozenset(work.secret_parameters))
     env |= folder_variables(request.folder, machine.mode)
+    env |= _folders_of_build(request.folder / "work", work.build.launch, env)
+    if work.build.launch.kind in _ROBOTS:
+        env |= robot_variables(ROBOT_LISTENER, env)
     return env | {
         "BOTYARD_TASK_ID": request.task_id,
         "BOTYARD_EXECUTION_ID": request.execution_id,
@@ -92,88 +130,16 @@ def _variables(request: LaunchRequest, environment: Environment | None, machine:
     }
 
 
-def _command(scene: _Scene) -> tuple[str, ...]:
-    match scene.launch.kind:
-        case Kind.BOTCITY:
-            return *_python(scene), *scene.contract
-        case Kind.PYTHON:
-            return _python(scene)
-        case Kind.SHELL:
-            return _shell(scene)
-        case Kind.EXECUTABLE:
-            return (str(_runnable(scene)),)
-        case _:
-            assert_never(scene.launch.kind)
-
-
-def _python(scene: _Scene) -> tuple[str, ...]:
-    if scene.environment is None:
-        raise CannotLaunchError("the build's Python environment is not here")
-    # `python .` runs a root's __main__.py with the root itself on the import path.
-    entry = "." if scene.launch.entry == "__main__.py" else scene.launch.entry
-    return str(scene.environment.python), entry
-
-
-def _shell(scene: _Scene) -> tuple[str, ...]:
-    entry = scene.work / scene.launch.entry
-    with entry.open("rb") as file:
-        first_line = file.readline(256)
-    if first_line.startswith(b"#!") and entry.stat().st_mode & 0o100 and sys.platform != "win32":
-        return (str(entry),)
-    shell = "bash" if b"bash" in first_line else "sh"
-    return _found(shell, scene.path), scene.launch.entry
-
-
-def _runnable(scene: _Scene) -> Path:
-    entry = scene.work / scene.launch.entry
-    # Archives made on Windows carry no bits; whoever named the entry said that it is a program.
-    entry.chmod(0o700)
-    return entry
-
-
-def _own_command(scene: _Scene) -> tuple[str, ...]:
-    """A command line of the deployment's own, in BotCity's words and ours; the first word is a file or a program."""
-    server, number, token, organization = scene.contract
-    words = {
-        "path": str(scene.work),
-        "maestro_server": server,
-        "maestro_taskid": number,
-        "maestro_token": token,
-        "maestro_organization": organization,
-    }
-    program, *rest = (_fill(word, scene, words) for word in scene.launch.command)
-    own = scene.work / program
-    if own.is_file():
-        own.chmod(0o700)
-        return str(own), *rest
-    return _found(program, scene.path), *rest
-
-
-def _arguments(scene: _Scene, template: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_fill(word, scene, {}) for word in template)
-
-
-def _fill(word: str, scene: _Scene, words: Mapping[str, str]) -> str:
-    """Put values into one word. A parameter that is not given is empty; a secret one never goes in (S11)."""
-    work = scene.request.work
-
-    def value(name: str) -> str:
-        if name in words:
-            return words[name]
-        if name in work.secret_parameters:
-            raise CannotLaunchError(f"parameter {name} is secret and can't be an argument; read it from the task")
-        text = scalar_text(work.task.parameters.get(name))
-        return (text or "").replace("\0", "")
-
-    return _PLACEHOLDER.sub(_replacement(value), word)
-
-
-def _replacement(value: Callable[[str], str]) -> Callable[[re.Match[str]], str]:
-    return lambda found: value(found.group(1)) if found.group(1) else found.group()[0]
-
-
-def _found(program: str, path: str) -> str:
-    found = shutil.which(program, path=path or None)
-    if found is None:
-        raise CannotLaunchError(f"this machine has no {program!r} on its PATH")
-    return found
+def _folders_of_build(work: Path, launch: Launch, env: Mapping[str, str]) -> dict[str, str]:
+    """Folders of the build on the paths of its kind, absolute; and where a Robocorp robot finds itself."""
+    variables: dict[str, str] = {}
+    if launch.path:
+        front = [str(work / folder) for folder in launch.path]
+        variables["PATH"] = os.pathsep.join([*front, env.get("PATH", "")])
+    if launch.python_path:
+        variables["PYTHONPATH"] = os.pathsep.join(str(work / folder) for folder in launch.python_path)
+    if launch.kind is Kind.ROBOCORP:
+        variables |= {"ROBOT_ROOT": str(work), "ROBOT_ARTIFACTS": str(work / launch.artifacts)}
+    if launch.kind is Kind.NODE:
+        variables["NO_UPDATE_NOTIFIER"] = "1"
+    return variables

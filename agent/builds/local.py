@@ -14,7 +14,8 @@ from agent.builds import launch as launching
 from agent.builds.environments import Environments
 from agent.builds.errors import PreparationError
 from agent.builds.hub_files import HubFiles
-from agent.builds.launch import Machine
+from agent.builds.launch import Equipment, Machine
+from agent.builds.node import NodePackages
 from agent.builds.prepare import Prepared, Preparer
 from agent.builds.resolving import RunnerResolver
 from agent.builds.tree import Trees
@@ -40,6 +41,7 @@ class Workshop:
     resolver: RunnerResolver
     trees: Trees
     environments: Environments
+    node: NodePackages
     work_folders: WorkFolders
 
 
@@ -133,11 +135,14 @@ class LocalBuilds:
         digest = prepared.reference.digest
         manifest = self._shop.trees.manifest(digest)
         environment = self._shop.environments.ready(prepared.environment) if prepared.environment else None
-        if manifest is None or (prepared.environment and environment is None):
+        node_modules = self._shop.node.ready(prepared.node) if prepared.node else None
+        is_damaged = (prepared.environment and environment is None) or (prepared.node and node_modules is None)
+        if manifest is None or is_damaged:
             raise BuildMissingError(f"build {prepared.reference.build_id} is damaged here and is made again")
         try:
             self._shop.work_folders.take(digest, manifest, self._shop.trees.path(digest), request.folder / "work")
-            return launching.plan(request, environment, self._machine)
+            equipment = Equipment(environment=environment, node_modules=node_modules)
+            return launching.plan(request, equipment, self._machine)
         except OSError as error:
             raise CannotLaunchError(f"the work folder can't be made: {error}") from None
 

@@ -10,6 +10,7 @@ Pythons: the environment that the build was prepared with is the one that it run
 import asyncio
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -17,6 +18,10 @@ from pydantic import ValidationError
 from agent.builds.environments import Environment, Environments
 from agent.builds.errors import PreparationError
 from agent.builds.hub_files import HubFiles, read_all
+from agent.builds.installing import Source
+from agent.builds.node import NodePackages
+from agent.builds.platforms import needs_here
+from agent.builds.programs import Programs
 from agent.builds.store import FileStore
 from agent.builds.tree import DamagedFileError, Trees
 from agent.ports.files import Disk
@@ -31,7 +36,7 @@ from agent.wire.builds import (
 )
 from agent.wire.messages import Preparation
 from agent.wire.task import BuildReference, WireModel
-from agent.wire.words import PreparationState
+from agent.wire.words import Kind, PreparationState
 
 Tell = Callable[[Preparation], None]
 
@@ -41,22 +46,34 @@ _DAMAGED_TRIES = 3
 
 
 class Prepared(WireModel):
-    """What a build was prepared with; `environment` is None where it needs no Python."""
+    """What a build was prepared with; `environment` is None where it needs no Python, `node` no packages of Node."""
 
     reference: BuildReference
     environment: str | None = None
+    node: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What builds are started with, besides their own files."""
+
+    environments: Environments
+    node: NodePackages
+    programs: Programs
 
 
 class Preparer:
     """Prepares builds of this home, one call at a time."""
 
-    def __init__(self, root: Path, disk: Disk, store: FileStore, trees: Trees, environments: Environments) -> None:
+    def __init__(self, root: Path, disk: Disk, store: FileStore, trees: Trees, tools: Tools) -> None:
         """`root` keeps what was prepared."""
         self._root = root
         self._disk = disk
         self._store = store
         self._trees = trees
-        self._environments = environments
+        self._environments = tools.environments
+        self._node = tools.node
+        self._programs = tools.programs
 
     async def prepare(self, build: BuildReference, hub: HubFiles, tell: Tell) -> Prepared:
         """Make everything that a start of this build needs. Raises PreparationError; what was made stays for next time.
@@ -64,9 +81,11 @@ class Preparer:
         Nothing is fetched that is here, and nothing is asked of the hub when all is.
         """
         story = _Story(build, tell)
+        await self._programs.check(build.launch, story.installing)
         await self._lay_out(build, hub, story)
         environment = await self._environment(build, hub, story)
-        prepared = Prepared(reference=build, environment=environment.key if environment else None)
+        node = await self._packages_of_node(build, story)
+        prepared = Prepared(reference=build, environment=environment.key if environment else None, node=node)
         await asyncio.to_thread(self._write_down, prepared)
         return prepared
 
@@ -78,6 +97,8 @@ class Preparer:
     def stands(self, prepared: Prepared) -> bool:
         """Whether the tree and the environment of a prepared build are still there. Blocks."""
         if self._trees.manifest(prepared.reference.digest) is None:
+            return False
+        if prepared.node is not None and self._node.ready(prepared.node) is None:
             return False
         return prepared.environment is None or self._environments.ready(prepared.environment) is not None
 
@@ -120,14 +141,30 @@ class Preparer:
             raise PreparationError(f"the hub's manifest is not this build's: {error}", is_permanent=False) from None
 
     async def _environment(self, build: BuildReference, hub: HubFiles, story: "_Story") -> Environment | None:
-        if not build.launch.python:
+        needs = needs_here(build.launch)
+        if not needs.python:
             return None
         story.at(PreparationState.INSTALLING, _LAID_OUT, "preparing Python")
         lock = await self._lock(build, hub) if build.lock else None
+        source = Source(
+            tree=self._trees.path(build.digest),
+            digest=build.digest,
+            install=build.launch.install,
+            run_once=needs.run_once,
+        )
         try:
-            return await self._environments.ensure(build.launch.python, lock, story.installing)
+            return await self._environments.ensure(needs.python, lock, story.installing, source)
         except OSError as error:
             raise PreparationError(f"the environment can't be written: {error}", is_permanent=False) from None
+
+    async def _packages_of_node(self, build: BuildReference, story: "_Story") -> str | None:
+        if build.launch.kind is not Kind.NODE:
+            return None
+        story.at(PreparationState.INSTALLING, _LAID_OUT, "preparing Node")
+        try:
+            return await self._node.ensure(self._trees.path(build.digest), build.digest, story.installing)
+        except OSError as error:
+            raise PreparationError(f"packages can't be written: {error}", is_permanent=False) from None
 
     async def _lock(self, build: BuildReference, hub: HubFiles) -> bytes:
         assert build.lock is not None

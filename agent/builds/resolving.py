@@ -12,6 +12,7 @@ from agent.builds.errors import PreparationError
 from agent.builds.hub_files import HubFiles, read_all
 from agent.builds.installing import is_temporary
 from agent.builds.interpreters import Interpreters
+from agent.builds.platforms import needs_here
 from agent.ports.tools import RunTool, ToolCommand
 from agent.ports.uv import config_arguments, short_complaint, uv_environment
 from agent.wire.builds import LOCK_MAX_BYTES, SOURCE_MARK, lock_path, requirements_path
@@ -36,7 +37,7 @@ class RunnerResolver:
         if self._uv is None:
             raise PreparationError("this runner has no uv to resolve requirements with; install uv", is_permanent=True)
         wanted = await read_all(hub, requirements_path(build.digest, build.build_id), LOCK_MAX_BYTES)
-        interpreter = await self._interpreters.find(build.launch.python, tell)
+        interpreter = await self._interpreters.find(needs_here(build.launch).python or build.launch.python, tell)
         tell("resolving requirements")
         (self._folder / "home").mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._folder, prefix="resolve-") as name:

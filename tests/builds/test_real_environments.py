@@ -12,7 +12,7 @@ from agent.builds.environments import Environments
 from agent.builds.errors import PreparationError
 from agent.builds.installing import Installer
 from agent.builds.interpreters import Interpreters
-from agent.builds.launch import Machine, plan
+from agent.builds.launch import Equipment, Machine, plan
 from agent.builds_port import LaunchRequest
 from agent.ports.clock import SystemClock
 from agent.ports.files import SystemDisk
@@ -227,7 +227,11 @@ async def _run(machines: Machines, build: BuildRow, key: str) -> str:
         execution_id="exe_1", task_id="tsk_1", folder=folder, slot=0, work=Work(build=reference(build), task=task),
         server_url="http://127.0.0.1:9", api_url="", token="token",
     )  # fmt: skip
-    made = plan(request, shop.environments.ready(key), Machine(mode=Mode.SERVICE, variables={}, hub_url="http://h"))
+    made = plan(
+        request,
+        Equipment(environment=shop.environments.ready(key)),
+        Machine(mode=Mode.SERVICE, variables={}, hub_url="http://h"),
+    )
     result = await run_tool(ToolCommand(argv=made.argv, env=made.env, cwd=made.cwd, timeout_s=60))
     assert result.succeeded, result.output
     return f"{result.output}\n"

@@ -78,10 +78,14 @@ def _needs(specs: tuple[str, ...], pip: tuple[str, ...], run_once: tuple[str, ..
         python=named.get("python", ""),
         wants_python=has_python or bool(pip),
         requirements=pip,
-        programs=tuple(f"{name}={ver}" if ver else name for name, ver in others.items() if name in PROGRAMS),
+        programs=tuple(_spec(name, ver) for name, ver in others.items() if name in PROGRAMS),
         impossible=tuple(name for name in others if name not in PROGRAMS),
         run_once=run_once,
     )
+
+
+def _spec(name: str, version: str) -> str:
+    return f"{name}={version}" if version[:1].isdigit() else f"{name}{version}"
 
 
 def _name_and_version(spec: str, path: str) -> tuple[str, str]:

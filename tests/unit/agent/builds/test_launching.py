@@ -12,7 +12,7 @@ import pytest
 
 from agent.builds.bot_environment import Mode
 from agent.builds.environments import Environment
-from agent.builds.launch import Machine, plan
+from agent.builds.launch import Equipment, Machine, plan
 from agent.builds.workfolder import WorkFolders
 from agent.builds_port import CannotLaunchError, LaunchPlan, LaunchRequest
 from agent.ports.files import SystemDisk
@@ -57,7 +57,7 @@ class Stage:
             work=Work(build=build, task=task, **work),
             server_url="http://127.0.0.1:9", api_url="http://127.0.0.1:9/v1", token=TOKEN,
         )  # fmt: skip
-        return plan(request, self.environment if launch.python else None, machine)
+        return plan(request, Equipment(environment=self.environment if launch.python else None), machine)
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ class LaunchPlan:
 
 
 class Builds(Protocol):
-    """The builds of this home. Call on the daemon's event loop."""
+    """The builds of this home. Call on the daemon's event loop, but for `launch`."""
 
     async def run(self) -> None:
         """Fetch and prepare what is wanted; a loop of the daemon's TaskGroup, ended by cancellation."""
@@ -75,8 +75,8 @@ class Builds(Protocol):
         """Make sure that an empty work folder waits for this slot's next order (`core.md` §2)."""
         ...
 
-    async def launch(self, request: LaunchRequest) -> LaunchPlan:
-        """Fill the work folder of this execution and say what to exec.
+    def launch(self, request: LaunchRequest) -> LaunchPlan:
+        """Fill the work folder of this execution and say what to exec. Blocks: call it in a thread.
 
         Raises BuildMissingError, CannotLaunchError. Called again for the same execution never.
         """

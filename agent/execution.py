@@ -10,6 +10,7 @@
 | handed_over | a shim has it; whoever links `verdict` first decides | the same, or a started bot that is adopted |
 | started | the verdict is `started` and durable | the shim's bot, adopted |
 | exited | main process reaped, tree empty or its survivors named | the exit file; artifacts, tail are sent again |
+|        | (where nothing is to be brought, exit and final are one step) | |
 | final | the last fact is in the spool | facts and output until the hub says `forget` |
 | void | the verdict is `void` and durable: never started, never will | the same |
 | forgotten | a tombstone | nothing |
@@ -283,7 +284,11 @@ def _exited(execution: LocalExecution, event: Exited) -> Step:
     if execution.phase is not Phase.STARTED:
         return execution, []
     moved, effects = _spool(replace(execution, phase=Phase.EXITED, reaped=True), event.exit)
-    return moved, [*effects, FreeSlot(tree_empty=not event.exit.survivors), Conclude()]
+    free = FreeSlot(tree_empty=not event.exit.survivors)
+    if event.final is None:
+        return moved, [*effects, free, Conclude()]
+    moved, last = _spool(replace(moved, phase=Phase.FINAL), event.final)
+    return moved, [*effects, *last, free]
 
 
 def _concluded(execution: LocalExecution, event: Concluded) -> Step:

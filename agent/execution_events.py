@@ -102,6 +102,8 @@ class Exited:
     """The exit file is complete (or was made up for a shim that is gone)."""
 
     exit: ExitFact
+    final: FinalFact | None = None
+    """The last fact, where nothing has to be brought to the hub before it: both are one step, one commit, one frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,14 +83,14 @@ class Spool:
         await asyncio.to_thread(self._thread.join)
         self.failure.cancel()
 
-    async def add(self, fact: Fact) -> bool:
-        """Keep a fact; durable on return. False when this one (or its only one of that kind) is there already.
+    async def add(self, *facts: Fact) -> bool:
+        """Keep facts in one commit; durable on return. False when one (or its only one of a kind) was there already.
 
-        Raises SpoolFullError.
+        Raises SpoolFullError: none was kept.
         """
-        row = (fact.execution_id, fact.seq, fact.body.kind, fact.model_dump_json().encode())
+        rows = [(fact.execution_id, fact.seq, fact.body.kind, fact.model_dump_json().encode()) for fact in facts]
         insert = "INSERT INTO facts VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
-        return await self._do(lambda db: db.execute(insert, row).rowcount == 1)
+        return await self._do(lambda db: db.executemany(insert, rows).rowcount == len(rows))
 
     async def read(self, execution_id: str, after: int = 0, limit: int = -1) -> list[Fact]:
         """Facts of an execution in their order."""

@@ -21,7 +21,7 @@ from agent.process import start_of
 from agent.process_watch import is_gone, wait_gone
 from agent.shim.channel import receive_with
 from agent.shim.client import ShimGone
-from agent.shim.handover import read_answer, send_order
+from agent.shim.handover import IDLE, read_answer, send_order
 from agent.shim.order import ShimOrder
 from agent.shim.verdict import Verdict, VerdictDesk, VerdictError
 from agent.wire.words import VoidReason
@@ -29,6 +29,8 @@ from agent.wire.words import VoidReason
 VERDICT_S = 30.0
 """core.md D1: 30 s after hand-over the daemon links `void` in any case."""
 STOP_S = 5.0
+SPARE_MAX = 2
+"""Shims that came back while a fresh one had been forked in their place are kept up to here."""
 _FORK = b"fork"
 
 
@@ -36,7 +38,7 @@ class ZygoteGone(ConnectionError):  # noqa: N818 - it says what is
     """The zygote has ended; idle shims that were not taken have ended with it."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class RunningShim:
     """A shim with an order. It outlives this object and this daemon."""
 
@@ -57,8 +59,6 @@ class RunningShim:
                 data = await _receive(self._channel)
         except TimeoutError:
             return await asyncio.to_thread(desk.link_void, self.folder, VoidReason.SHIM_GONE, "no verdict in time")
-        finally:
-            self._channel.close()
         try:
             return read_answer(data)
         except VerdictError:
@@ -67,6 +67,21 @@ class RunningShim:
     async def wait_gone(self) -> None:
         """Return when the shim has ended."""
         await wait_gone(self.pid, self.start, self.pidfd)
+
+    def fileno(self) -> int:
+        """What becomes readable when the shim comes back, or ends."""
+        return self._channel.fileno()
+
+    def came_back(self) -> "IdleShim | None":
+        """The shim as an idle one again, with all that this held; None where it has ended. For when it is readable."""
+        try:
+            is_back = self._channel.recv(64) == IDLE
+        except OSError:
+            is_back = False
+        if is_back:
+            return IdleShim(pid=self.pid, start=self.start, pidfd=self.pidfd, _channel=self._channel)
+        self.close()
+        return None
 
     def close(self) -> None:
         """Let go of the descriptors; the shim goes on."""
@@ -123,6 +138,8 @@ class Zygote:
     _asked: int = 0
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _gone: asyncio.Event = field(default_factory=asyncio.Event)
+    _out: set[RunningShim] = field(default_factory=set)
+    """Shims with an order that may come back."""
 
     @classmethod
     async def start(cls, *, slots: int) -> Self:
@@ -168,6 +185,17 @@ class Zygote:
             self._arrived.clear()
             await self._arrived.wait()
 
+    def expect(self, running: RunningShim) -> None:
+        """Take a shim whose order said `comes_back` for another one when its bot has ended; call after its verdict.
+
+        What `running` holds is the zygote's from here on.
+        """
+        if not self.is_alive:
+            running.close()
+            return
+        self._out.add(running)
+        asyncio.get_running_loop().add_reader(running.fileno(), self._on_back, running)
+
     async def wait_gone(self) -> None:
         """Return when the zygote has ended by itself, or was closed."""
         await self._gone.wait()
@@ -182,6 +210,10 @@ class Zygote:
         self._control.close()
         while self._idle:
             self._idle.popleft().close()
+        while self._out:
+            running = self._out.pop()
+            asyncio.get_running_loop().remove_reader(running.fileno())
+            running.close()
 
     async def reap(self) -> None:
         """After `close`: wait until the process is gone, so that none is left as a zombie; kills it after 5 s."""
@@ -208,6 +240,18 @@ class Zygote:
                 self.close()
                 return
             self._asked += 1
+
+    def _on_back(self, running: RunningShim) -> None:
+        asyncio.get_running_loop().remove_reader(running.fileno())
+        self._out.discard(running)
+        shim = running.came_back()
+        if shim is None:
+            return
+        if len(self._idle) >= SPARE_MAX:
+            shim.close()
+            return
+        self._idle.append(shim)
+        self._arrived.set()
 
     def _on_readable(self) -> None:
         try:

@@ -139,6 +139,10 @@ class Zygote:
             await asyncio.to_thread(self._fill)
         raise ZygoteGone("no shims are started any more")
 
+    def expect(self, running: RunningShim) -> None:
+        """Let go of it: a shim has one order here."""
+        running.close()
+
     async def wait_gone(self) -> None:
         """Return when it was closed."""
         await self._gone.wait()

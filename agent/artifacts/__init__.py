@@ -6,7 +6,7 @@ its reason: nothing is dropped in silence (G5). While a bot runs, the same is do
 for a file that the bot handed to the gateway.
 """
 
-from agent.artifacts.collector import Collector
+from agent.artifacts.collector import Collector, is_any_left
 from agent.artifacts.record import Brought
 
-__all__ = ["Brought", "Collector"]
+__all__ = ["Brought", "Collector", "is_any_left"]

@@ -7,6 +7,7 @@ round that a crash cut off is simply begun again: what is a fact already is skip
 import asyncio
 import logging
 import mimetypes
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -88,8 +89,7 @@ class Collector:
                 again = brought.is_asked and keeper.value.phase is Phase.STARTED
 
     async def _round(self, keeper: "Keeper") -> Found:
-        folders = [keeper.folder / POSTED, *(Path(folder) for folder in keeper.order.artifacts)]
-        found = await asyncio.to_thread(find_files, keeper.folder, folders, keeper.mask)
+        found = await asyncio.to_thread(find_files, keeper.folder, _folders(keeper), keeper.mask)
         rest = iter(found.files)
         async with asyncio.TaskGroup() as group:
             for number in range(min(AT_ONCE, len(found.files))):
@@ -118,6 +118,25 @@ class Collector:
                 return delivered
             file = replace(file, size_bytes=(await asyncio.to_thread(file.path.lstat)).st_size)
         return "changes again and again while it is read"
+
+
+def is_any_left(keeper: "Keeper") -> bool:
+    """Whether anything lies where an execution's files are looked for. Blocks."""
+    return any(_holds_anything(folder) for folder in _folders(keeper))
+
+
+def _folders(keeper: "Keeper") -> list[Path]:
+    return [keeper.folder / POSTED, *(Path(folder) for folder in keeper.order.artifacts)]
+
+
+def _holds_anything(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is not None
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # What it is instead of a folder is said by a proper look.
 
 
 async def _note(keeper: "Keeper", file: FoundFile, digest: str) -> str:

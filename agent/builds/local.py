@@ -65,6 +65,7 @@ class LocalBuilds:
     ) -> None:
         """`tell` hears of every change of a wanted build, on the event loop; it must not block."""
         self._shop = workshop
+        self._loop: asyncio.AbstractEventLoop
         self._hub = hub
         self._machine = machine
         self._tell = tell
@@ -75,7 +76,7 @@ class LocalBuilds:
 
     async def run(self) -> None:
         """Fetch and prepare what is wanted; a loop of the daemon's TaskGroup, ended by cancellation."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         while True:
             self._work.clear()
             await self._restock_spares()
@@ -109,8 +110,8 @@ class LocalBuilds:
         del slot
         self._work.set()
 
-    async def launch(self, request: LaunchRequest) -> LaunchPlan:
-        """Fill the work folder of this execution and say what to exec.
+    def launch(self, request: LaunchRequest) -> LaunchPlan:
+        """Fill the work folder of this execution and say what to exec. Blocks: call it in a thread.
 
         Raises BuildMissingError, CannotLaunchError.
         """
@@ -118,14 +119,17 @@ class LocalBuilds:
         if prepared is None:
             raise BuildMissingError(f"build {request.work.build.build_id} is not prepared here")
         try:
-            return await asyncio.to_thread(self._launch, request, prepared)
+            return self._launch(request, prepared)
         except BuildMissingError:
-            self._lost(prepared)
+            self._loop.call_soon_threadsafe(self._lost, prepared)
             raise
         finally:
-            self._restock.add(prepared.reference.digest)
-            # Not beside this start: the next one has until then what there is, or makes its own copy.
-            asyncio.get_running_loop().call_later(RESTOCK_AFTER_S, self._work.set)
+            self._loop.call_soon_threadsafe(self._used, prepared)
+
+    def _used(self, prepared: Prepared) -> None:
+        self._restock.add(prepared.reference.digest)
+        # Not beside this start: the next one has until then what there is, or makes its own copy.
+        self._loop.call_later(RESTOCK_AFTER_S, self._work.set)
 
     def discard(self, execution_id: str) -> None:
         """Everything of an execution lies in its folder: there is nothing else to remove."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from agent.builds_port import Builds
 from agent.process import find_by_execution_id
 from agent.slots import Slots
-from agent.zygote import IdleShim, Zygote, ZygoteGone
+from agent.zygote import IdleShim, RunningShim, Zygote, ZygoteGone
 
 log = logging.getLogger(__name__)
 _ZYGOTE_AGAIN_S = 1.0
@@ -47,6 +47,13 @@ class Benches:
         if self._zygote is None:
             raise ZygoteGone("there is no zygote now")
         return await self._zygote.take()
+
+    def let_go(self, running: RunningShim) -> None:
+        """The verdict is known: the shim may come back here when its bot has ended."""
+        if self._zygote is None:
+            running.close()
+        else:
+            self._zygote.expect(running)
 
     async def run(self) -> None:
         """Make slots ready, one after the other, whenever one wants it."""

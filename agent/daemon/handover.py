@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -84,28 +85,33 @@ async def _await_verdict(keeper: "Keeper", running: RunningShim) -> None:
     try:
         keeper.saw(await running.verdict(keeper.house.verdicts))
     finally:
-        running.close()
+        keeper.house.benches.let_go(running)
 
 
 async def _prepare(keeper: "Keeper", start: Start) -> RunningShim | None:
     """Everything before a shim has the order. None when it was voided meanwhile."""
-    house = keeper.house
-    await asyncio.to_thread(house.disk.make_folder, keeper.folder)
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
-    plan = await house.builds.launch(_request(keeper, start, token))
-    keeper.order = await asyncio.to_thread(_write_order, keeper, start, plan, token)
+    # One hop for all of it: each costs as much as what is done in it.
+    plan, keeper.order = await asyncio.to_thread(_lay_out, keeper, start, token)
     masks = (token.encode(), *secret_values(start.work))
     keeper.masks.add(masks)
     keeper.masks_known = True
-    shim = await house.benches.take(start.permit.slot)
+    shim = await keeper.house.benches.take(start.permit.slot)
     if keeper.value.phase is not Phase.ORDERED:
         shim.close()
         return None
     return _give(keeper, shim, shim_order(keeper, start, plan, masks))
 
 
+def _lay_out(keeper: "Keeper", start: Start, token: str) -> tuple[LaunchPlan, StoredOrder]:
+    """The execution's folder with all that is in it before a shim has the order. Blocks."""
+    keeper.house.disk.make_folder(keeper.folder)
+    plan = keeper.house.builds.launch(_request(keeper, start, token))
+    return plan, _write_order(keeper, start, plan, token)
+
+
 def _write_order(keeper: "Keeper", start: Start, plan: LaunchPlan, token: str) -> StoredOrder:
-    """Make the bot's control groups with their limits, then the order durable. Blocks."""
+    """Make the bot's control groups with their limits, then the order durable."""
     group, kept = make_groups(keeper.execution_id, start.work.limits)
     order = keeper.order.model_copy(
         update={
@@ -203,6 +209,7 @@ def shim_order(keeper: "Keeper", start: Start, plan: LaunchPlan, masks: tuple[by
         no_progress_s=limits.no_progress_s,
         bounds=bounds_of(limits, frozenset(keeper.order.kept)),
         cgroup=keeper.order.cgroup,
+        comes_back=sys.platform == "linux",
         groups=keeper.order.groups,
         cpus=cpus_of(limits, frozenset(keeper.order.kept), start.execution_id),
         rlimits=rlimits_of(limits, plan.rlimits),

@@ -7,7 +7,7 @@ stopping, collecting) runs beside the loop as a child and comes back as an event
 import asyncio
 import errno
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, assert_never
@@ -39,10 +39,9 @@ from agent.progress import Said
 from agent.shim.client import ShimClient
 from agent.shim.verdict import Verdict, VerdictKind
 from agent.spool import SpoolFullError
-from agent.wire.facts import RowFact
+from agent.wire.facts import Fact, RowFact
 from agent.wire.limits import PROGRESS_TEXT_MAX
 from agent.wire.messages import Progress
-from agent.wire.task import Limits
 from agent.wire.words import VoidReason
 
 log = logging.getLogger(__name__)
@@ -68,10 +67,10 @@ class Keeper:
     """Bytes of output that are known to be in the segments."""
     masks_known: bool = False
     """True once the shim's masks are known here; only then the gateway takes this bot's calls."""
-    limits: Limits | None = None
-    """Bounds that the hub set while it ran; None while those of its order stand."""
     client: ShimClient | None = None
     connected: asyncio.Event = field(default_factory=asyncio.Event)
+    verdict: Verdict | None = None
+    """As it was read back, durable, by this daemon."""
     interrupted: bool = False
     end_told: bool = False
     """True once the exit is on its way into the loop."""
@@ -126,6 +125,7 @@ class Keeper:
 
     def saw(self, verdict: Verdict) -> None:
         """The verdict was read back; it is durable."""
+        self.verdict = verdict
         at = moment_of(verdict.wall_ns)
         if verdict.kind is VerdictKind.STARTED:
             self.post(Started(at=at, pid=verdict.pid))
@@ -168,8 +168,14 @@ class Keeper:
                 answer.set_exception(error)
             return
         self.house.ledger.put(self.value)
+        facts = [effect.fact for effect in effects if isinstance(effect, Spool)]
         for effect in effects:
-            await self._perform(effect)
+            if not isinstance(effect, Spool):
+                await self._perform(effect)
+            elif facts:
+                # All facts of a step in one commit, at the first one's turn.
+                await self._spool(facts)
+                facts = []
         self._tell_phase()
         if answer is not None and not answer.done():
             answer.set_result(self.value)
@@ -179,7 +185,7 @@ class Keeper:
             case LinkVoid():
                 await self._link_void(effect)
             case Spool():
-                await self._spool(effect)
+                await self._spool([effect.fact])
             case Watch():
                 self.spawn(watch.watch(self), "watch")
             case StopShim():
@@ -206,12 +212,13 @@ class Keeper:
 
         self.saw(await self._when_there_is_room(lambda: asyncio.to_thread(link)))
 
-    async def _spool(self, effect: Spool) -> None:
-        await self._when_there_is_room(lambda: self.house.spool.add(effect.fact))
-        # Rows may be thousands, and are no change of state.
-        level = logging.DEBUG if isinstance(effect.fact.body, RowFact) else logging.INFO
-        log.log(level, "%s %s", self.execution_id, effect.fact.body.kind)
-        self.house.upstream.fact_spooled(effect.fact)
+    async def _spool(self, facts: Sequence[Fact]) -> None:
+        await self._when_there_is_room(lambda: self.house.spool.add(*facts))
+        for fact in facts:
+            # Rows may be thousands, and are no change of state.
+            level = logging.DEBUG if isinstance(fact.body, RowFact) else logging.INFO
+            log.log(level, "%s %s", self.execution_id, fact.body.kind)
+            self.house.upstream.fact_spooled(fact)
 
     async def _when_there_is_room(self, act: Callable[[], Awaitable[T]]) -> T:
         """Do it, again after a second while the disk is full: the bot goes on, its facts wait, no new work (R27)."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.bot_files import open_inside
+from agent.daemon.last_fact import last_fact_at_once
 from agent.daemon.posted import POSTED_MAX_BYTES, POSTED_NAME, read_posted
 from agent.execution_events import Reported, Spoken
 from agent.masking import Masker
@@ -19,7 +20,7 @@ from agent.result_file import RESULT_MAX_BYTES, read_result
 from agent.said import OUTPUT_TITLE, said_fact
 from agent.said import Spoken as Words
 from agent.shim.exit_file import ExitRecord
-from agent.wire.facts import Annotation, ReportFact, SaidFact
+from agent.wire.facts import Annotation, FinalFact, ReportFact, SaidFact
 from agent.wire.words import AnnotationLevel
 
 if TYPE_CHECKING:
@@ -34,18 +35,27 @@ RESULT_TITLE = "BOTYARD_RESULT"
 SUMMARY_TITLE = "BOTYARD_SUMMARY"
 
 
-async def tell_last_words(keeper: "Keeper", record: ExitRecord | None) -> None:
-    """What the bot said, once, before its exit is told. Says that the end is told from here on."""
+async def tell_last_words(
+    keeper: "Keeper", record: ExitRecord | None, *, and_last_fact: bool = False
+) -> FinalFact | None:
+    """What the bot said, once, before its exit is told. Says that the end is told from here on.
+
+    Returns the last fact, if it is asked for, where nothing has to be brought to the hub before it.
+    """
     if keeper.end_told:
-        return
+        return None
     keeper.end_told = True
     keeper.house.upstream.progress_ended(keeper.execution_id)
-    report, said = await asyncio.to_thread(_read, keeper, record)
+    (report, said), final = await asyncio.to_thread(
+        # One hop for both: each costs as much as what is done in it.
+        lambda: (_read(keeper, record), last_fact_at_once(keeper, record) if and_last_fact else None)
+    )
     known = keeper.value.report
     if report is not None and (known is None or report.model_copy(update={"at": known.at}) != known):
         keeper.post(Reported(report=report, from_file=True))
     if said is not None:
         keeper.post(Spoken(said=said))
+    return final
 
 
 def _read(keeper: "Keeper", record: ExitRecord | None) -> tuple[ReportFact | None, SaidFact | None]:

@@ -4,9 +4,10 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from agent.daemon.conclusion import exit_record, read_verdict
+from agent.daemon.conclusion import read_verdict
+from agent.daemon.last_fact import exit_record
 from agent.daemon.last_words import tell_last_words
-from agent.daemon.limiting import tell_limits
+from agent.daemon.limiting import needs_telling, tell_limits
 from agent.execution import Phase
 from agent.execution_events import Exited, Reaped, ShimLost, ShimStopped
 from agent.inventory import exit_fact
@@ -30,7 +31,7 @@ _DISOBEDIENCE_S = 10.0
 
 async def watch(keeper: "Keeper") -> None:
     """Stay connected to the shim until it has ended; then say what became of its bot."""
-    verdict = await asyncio.to_thread(read_verdict, keeper)
+    verdict = keeper.verdict or await asyncio.to_thread(read_verdict, keeper)
     if verdict is None:
         # A bot can remove its own folder; without the nonce its shim lets nobody in.
         keeper.post(ShimLost())
@@ -80,7 +81,7 @@ async def _follow(keeper: "Keeper", client: ShimClient) -> None:
     keeper.client = client
     keeper.connected.set()
     keeper.met.set()
-    if keeper.limits is not None:
+    if needs_telling(keeper):
         keeper.spawn(tell_limits(keeper), "limits")
     state = client.state
     keeper.house.upstream.output_available(keeper.execution_id, state.length)
@@ -136,8 +137,8 @@ def _emptied(keeper: "Keeper") -> None:
 
 async def _ended(keeper: "Keeper", record: ExitRecord) -> None:
     keeper.house.upstream.output_available(keeper.execution_id, record.output_bytes)
-    await tell_last_words(keeper, record)
-    keeper.post(Exited(exit=exit_fact(record)))
+    final = await tell_last_words(keeper, record, and_last_fact=True)
+    keeper.post(Exited(exit=exit_fact(record), final=final))
 
 
 # --- stops -----------------------------------------------------------------------------------------------------------

@@ -57,10 +57,11 @@ def main() -> int:
             return
 
     try:
-        return supervisor.supervise(order, (), answer, SystemClock(), SystemDisk())
+        supervisor.supervise(order, (), answer, SystemClock(), SystemDisk())
     except Exception:
         (Path(order.folder) / "shim-error").write_text(traceback.format_exc())
         raise
+    return 0
 
 
 if __name__ == "__main__":

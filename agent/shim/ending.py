@@ -106,6 +106,9 @@ class Ending:
         if self._tree.exited is not None and not self._is_exit_told:
             self._is_exit_told = True
             self._ended_wall_ns = now.wall_ns
+            if self._tree.is_empty and not self._taps.open_sources():
+                self._end_at_once(now)
+                return
             record = self._record(final=False)
             self._house.exit_file.write(record)
             self._house.service.push({"event": "exited", "exit": _told(record)})
@@ -118,6 +121,13 @@ class Ending:
             self._kill_again_ns = None
             self._begin_drain(now)
             self._house.service.push({"event": "empty"})
+
+    def _end_at_once(self, now: Stamp) -> None:
+        """All of it is known together, as with most bots: one exit file instead of two."""
+        self._is_empty_told = True
+        record = self._write_final(now)
+        for event in ("exited", "empty", "ended"):
+            self._house.service.push({"event": event, "exit": _told(record)})
 
     def look(self, now: Stamp) -> None:
         """Do what is due: limits, steps of the ladder."""
@@ -163,12 +173,16 @@ class Ending:
             return
         if not self._tree.is_empty and self._drain_until_ns is None:
             return
+        record = self._write_final(now)
+        self._house.service.push({"event": "ended", "exit": _told(record)})
+
+    def _write_final(self, now: Stamp) -> ExitRecord:
         self._is_final = True
         self._house.lines.tell_progress(now.boot_ns, is_end=True)
         self._house.writer.close(now.wall_ns)
         record = self._record(final=True)
         self._house.exit_file.write(record)
-        self._house.service.push({"event": "ended", "exit": _told(record)})
+        return record
 
     def state(self, pid: int, verdict: "Verdict") -> dict[str, Any]:
         """What a daemon is told when it connects, and when it asks."""

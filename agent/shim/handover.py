@@ -20,6 +20,8 @@ assert sys.platform != "win32"  # for the type checker; Windows has `ahead`
 
 INLINE_MAX_BYTES = 64 * 1024
 """A larger order goes as a memfd; well below any `net.core.wmem_default`."""
+IDLE = b"idle"
+"""What a shim says that waits for another order."""
 _DESCRIPTORS_MAX = 8
 _LENGTH = struct.Struct("!I")
 _INLINE, _MEMFD = b"\x01", b"\x02"
@@ -73,6 +75,14 @@ def send_answer(channel: socket.socket, verdict: Verdict) -> None:
         channel.send(encode_verdict(verdict))
     except OSError:
         return
+
+
+def offer_again(channel: socket.socket) -> bool:
+    """Tell the daemon that this shim waits for another order; False when the daemon is gone."""
+    try:
+        return channel.send(IDLE) == len(IDLE)
+    except OSError:
+        return False
 
 
 def read_answer(data: bytes) -> Verdict:

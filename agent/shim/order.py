@@ -127,6 +127,8 @@ class ShimOrder:
     output_cap_bytes: int = 1024**3
     run_as: RunAs | None = None
     descriptors: tuple[Role, ...] = ()
+    comes_back: bool = False
+    """Whether the daemon takes the shim back for another order when this one's bot has left nothing behind."""
 
 
 def encode_order(order: ShimOrder) -> bytes:

@@ -49,10 +49,11 @@ _FAREWELL_NS = _NS
 
 def supervise(
     order: ShimOrder, descriptors: tuple[int, ...], answer: Callable[[Verdict], None], clock: Clock, disk: Disk
-) -> int:
-    """Decide the verdict and, when it is `started`, be the parent of the bot until all is over; return an exit code.
+) -> bool:
+    """Decide the verdict and, when it is `started`, be the parent of the bot until all is over.
 
-    `answer` tells the daemon the verdict that holds; it is called once.
+    `answer` tells the daemon the verdict that holds; it is called once. Returns whether the bot left nothing behind:
+    no process, no pipe that somebody holds, no word untold.
     """
     verdicts = VerdictDesk(disk=disk, clock=clock)
     folder = Path(order.folder)
@@ -60,14 +61,16 @@ def supervise(
         house = House(order, dict(zip(order.descriptors, descriptors, strict=True)), clock, disk)
     except OSError as error:
         answer(verdicts.link_void(folder, VoidReason.UNFIT, str(error)))
-        return 0
+        return False
     verdict = verdicts.link_started(order, os.getpid(), start_of(os.getpid()) or "")
-    answer(verdict)
     if verdict.kind is not VerdictKind.STARTED or verdict.nonce != order.nonce:
+        answer(verdict)
         house.abandon()
-        return 0
-    Supervisor(house, verdict).run()
-    return 0
+        return False
+    supervisor = Supervisor(house, verdict)
+    # After the fork: who is told now begins to work, on the core that the bot needs to start.
+    answer(verdict)
+    return supervisor.run()
 
 
 class House:
@@ -130,8 +133,8 @@ class Supervisor:
         self._told_length = 0
         self._output_due_ns = 0
 
-    def run(self) -> None:
-        """Serve until all is over, then say farewell."""
+    def run(self) -> bool:
+        """Serve until all is over, then say farewell; return whether nothing of the bot is left."""
         # The child may have ended before the first look.
         self._on_children(0)
         while not self._ending.is_over:
@@ -139,7 +142,10 @@ class Supervisor:
         until = self._clock.boot_ns() + _FAREWELL_NS
         while self._house.service.has_backlog and self._clock.boot_ns() < until:
             self._select(until)
+        is_told = not self._house.service.has_backlog
         self._house.service.close()
+        self._selector.close()
+        return is_told and self._tree.is_empty and self._taps.all_ended
 
     def _turn(self) -> None:
         self._select(self._next_due_ns())
@@ -216,7 +222,16 @@ class Supervisor:
         if self._tree.exited is not None:
             # Why the command could not be started must be known before its exit is told.
             self._on_exec(0)
+        if self._tree.is_empty:
+            self._read_rest()
         self._ending.note_children(Stamp.of(self._clock))
+
+    def _read_rest(self) -> None:
+        """Nobody of the tree writes any more: what stands in the pipes is mostly all, and one look ends them."""
+        for stream, source in self._taps.open_sources().items():
+            if self._taps.at_end(stream):
+                self._selector.unregister(source.fileno())
+                self._taps.end(stream, is_end_seen=True)
 
 
 def _drain(source: Source) -> None:

@@ -82,7 +82,7 @@ async def test_a_wanted_build_becomes_prepared_and_can_be_launched(runner: Runne
         await runner.until(PreparationState.PREPARED, progress=1.0)
 
         assert (build.build_id,) == builds.prepared()
-        plan = await builds.launch(runner.request(build))
+        plan = await asyncio.to_thread(builds.launch, runner.request(build))
     assert b"print(1)\n" == (plan.cwd / "main.py").read_bytes()
     states = list(dict.fromkeys(one.state for one in runner.told))
     assert ["wanted", "fetching", "installing", "prepared"] == states
@@ -103,7 +103,7 @@ async def test_a_new_daemon_knows_what_is_prepared_before_any_hub_says_so(
         runner.told.clear()
         builds.want([build])
         assert [PreparationState.PREPARED] == [one.state for one in runner.told]
-        await builds.launch(runner.request(build))
+        await asyncio.to_thread(builds.launch, runner.request(build))
     assert (asked, ran) == (len(runner.hub.asked), len(runner.tools.commands))
 
 
@@ -140,16 +140,16 @@ async def test_a_build_that_vanished_is_void_and_made_again(runner: Runner, buil
         SystemDisk().remove_tree(runner.home / "builds" / build.digest)
 
         with pytest.raises(BuildMissingError):
-            await builds.launch(runner.request(build))
+            await asyncio.to_thread(builds.launch, runner.request(build))
         await runner.until(PreparationState.WANTED, message="is made again")
         await runner.until(PreparationState.PREPARED)
-        await builds.launch(runner.request(build, "exe_2"))
+        await asyncio.to_thread(builds.launch, runner.request(build, "exe_2"))
 
 
 async def test_an_unknown_build_is_missing(runner: Runner, build: BuildReference) -> None:
     async with runner.running() as builds:
         with pytest.raises(BuildMissingError):
-            await builds.launch(runner.request(build))
+            await asyncio.to_thread(builds.launch, runner.request(build))
 
 
 async def test_a_list_that_the_hub_cannot_make_is_made_here_and_uploaded(runner: Runner, build: BuildReference) -> None:
@@ -184,6 +184,6 @@ async def test_a_spare_work_folder_waits_for_the_next_start(runner: Runner, buil
         builds.want([build])
         await eventually(is_there)
         inode = (spare / "main.py").stat().st_ino
-        plan = await builds.launch(runner.request(build))
+        plan = await asyncio.to_thread(builds.launch, runner.request(build))
         assert inode == (plan.cwd / "main.py").stat().st_ino
         await eventually(is_there)

@@ -1,0 +1,98 @@
+"""A shim whose bot has left nothing behind takes another order; nothing of the last one reaches the next."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.process_watch import wait_gone
+from agent.shim.verdict import VerdictKind
+from tests.support.shims import DESK, Bot, ShimHome, output_of, python, shim_home
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the shim of Linux")
+
+SAYS_SECRET = "print('the word is sesame-4711')"
+HOLDS_A_PIPE = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        time.sleep(600)
+    os._exit(0)
+os.wait()
+"""
+
+
+async def _run(home: ShimHome, code: str, **changes: object) -> Bot:
+    """A bot whose shim may come back, to the end of its order."""
+    bot = await home.hand_over(home.order(python(code), comes_back=True, **changes))
+    verdict = await bot.shim.verdict(DESK)
+    assert verdict.kind is VerdictKind.STARTED
+    home.zygote.expect(bot.shim)
+    home.bots.remove(bot)
+    return bot
+
+
+def _descriptors(pid: int) -> list[str]:
+    held = Path(f"/proc/{pid}/fd")
+    return sorted(str(fd.readlink()).partition(":")[0] for fd in held.iterdir())
+
+
+async def test_a_shim_serves_one_bot_after_the_other(tmp_path: Path) -> None:
+    """Its memory is its own by then: what a fork costs is paid once (core.md §2)."""
+    async with shim_home(tmp_path, slots=0) as home:
+        pids, outputs = [], []
+        for number in range(5):
+            bot = await _run(home, f"print({number})")
+            pids.append(bot.shim.pid)
+            await eventually(lambda: home.zygote.ready == 1, saying="the shim comes back")
+            outputs.append(output_of(bot.folder))
+        assert len(set(pids)) == 1
+        assert outputs == [b"0\n", b"1\n", b"2\n", b"3\n", b"4\n"]
+
+
+async def test_nothing_of_an_order_reaches_the_next(tmp_path: Path) -> None:
+    """No mask, no descriptor: the second bot's own words stay, and the shim holds what it held before."""
+    async with shim_home(tmp_path, slots=0) as home:
+        first = await _run(home, SAYS_SECRET, masks=(b"sesame-4711",))
+        await eventually(lambda: home.zygote.ready == 1, saying="the shim comes back")
+        held = _descriptors(first.shim.pid)
+        second = await _run(home, SAYS_SECRET)
+        await eventually(lambda: home.zygote.ready == 1, saying="the shim comes back again")
+        assert b"sesame-4711" not in output_of(first.folder)
+        assert output_of(second.folder) == b"the word is sesame-4711\n"
+        assert second.shim.pid == first.shim.pid
+        assert _descriptors(first.shim.pid) == held
+
+
+async def test_a_shim_that_was_killed_does_not_come_back(tmp_path: Path) -> None:
+    """A fresh one takes its place."""
+    async with shim_home(tmp_path, slots=0) as home:
+        bot = await _run(home, "import time; time.sleep(600)")
+        os.kill(bot.shim.pid, signal.SIGKILL)
+        await asyncio.wait_for(wait_gone(bot.shim.pid, bot.shim.start), 10)
+        again = await _run(home, "print('fresh')")
+        assert again.shim.pid != bot.shim.pid
+        await eventually(lambda: output_of(again.folder) == b"fresh\n", saying="the fresh one serves")
+
+
+async def test_a_shim_ends_after_its_bot_where_its_daemon_is_gone(tmp_path: Path) -> None:
+    """Nobody would give it another order."""
+    async with shim_home(tmp_path, slots=0) as home:
+        bot = await _run(home, "import time; time.sleep(1)")
+        pid, start = bot.shim.pid, bot.shim.start
+        home.zygote.close()
+        await asyncio.wait_for(wait_gone(pid, start), 20)
+
+
+async def test_a_shim_whose_bot_left_a_daemon_ends_it_before_it_comes_back(tmp_path: Path) -> None:
+    """Idle is only who has no child (core.md §2: the tree is empty)."""
+    async with shim_home(tmp_path, slots=0) as home:
+        bot = await _run(home, HOLDS_A_PIPE)
+        await eventually(lambda: home.zygote.ready == 1, within=20, saying="the shim comes back")
+        children = Path(f"/proc/{bot.shim.pid}/task/{bot.shim.pid}/children").read_text()
+        assert children == ""

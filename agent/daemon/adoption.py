@@ -24,6 +24,7 @@ from agent.folders import StoredOrder, execution_folders, read_order
 from agent.gateway_socket import GatewaySocket
 from agent.inventory import recover
 from agent.shim.client import ShimGone, ShimRefused
+from agent.shim.mask_file import kept_masks
 from agent.shim.verdict import VerdictError
 from agent.spool import Tombstone
 from agent.wire.facts import ExitFact, Fact
@@ -103,6 +104,7 @@ def _keep(house: House, desk: Desk, value: LocalExecution, order: StoredOrder, f
     if order.work is not None:
         # The shim knows more, where it lives; where it does not, nobody else says what is secret.
         keeper.masks.add(secret_values(order.work))
+        keeper.masks.add(kept_masks(keeper.folder))
     keeper.artifacts.recall(facts)
     survivors = any(fact.body.survivors for fact in facts if isinstance(fact.body, ExitFact))
     if value.slot is not None and (value.phase in {Phase.ORDERED, Phase.STARTED} or survivors):

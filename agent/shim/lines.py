@@ -12,7 +12,7 @@ piece. Nothing here changes a status.
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from agent.masking import MASK, PatternSet, is_maskable, mask_text
@@ -54,8 +54,11 @@ class Progress:
 class LineDesk:
     """Acts on the commands of one bot, and keeps what they said until its end."""
 
-    def __init__(self, patterns: PatternSet, tell: Callable[[Message], None]) -> None:
-        """`tell` brings an event to the daemons that are connected."""
+    def __init__(
+        self, add_masks: Callable[[Sequence[bytes]], None], patterns: PatternSet, tell: Callable[[Message], None]
+    ) -> None:
+        """`add_masks` adds to `patterns`; `tell` brings an event to the daemons that are connected."""
+        self._add_masks = add_masks
         self._patterns = patterns
         self._tell = tell
         self._reader = LineReader()
@@ -100,7 +103,7 @@ class LineDesk:
             return False
         match command.word:
             case LineWord.ADD_MASK:
-                self._add_mask(command.text)
+                self._mask(command.text)
                 return True
             case LineWord.PROGRESS:
                 self._progress, self._is_progress_told = command, False
@@ -119,10 +122,10 @@ class LineDesk:
         if (progress := self.progress) is not None:
             self._tell({"event": "progress", "percent": progress.percent, "text": progress.text})
 
-    def _add_mask(self, text: str) -> None:
+    def _mask(self, text: str) -> None:
         value = text.encode("utf-8", "surrogateescape")
         if is_maskable(value):
-            self._patterns.add([value])
+            self._add_masks([value])
             self._tell({"event": "masks", "masks": [b64encode(value).decode()]})
         elif value.strip(b"* "):
             self._annotate(_TOO_SHORT)

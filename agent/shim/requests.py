@@ -86,7 +86,7 @@ class Desk:
         return Reply(body={})
 
     def _add_masks(self, message: Message) -> Reply:
-        self._house.patterns.add(b64decode(mask, validate=True) for mask in message["masks"])
+        self._house.add_masks([b64decode(mask, validate=True) for mask in message["masks"]])
         return Reply(body={})
 
     def _read_masks(self, _: Message) -> Reply:

@@ -14,7 +14,7 @@ The loop ends when the final exit file is written and the tree is empty. Nothing
 import os
 import selectors
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from agent.masking import PatternSet
@@ -28,6 +28,7 @@ from agent.shim.body import Child, Source
 from agent.shim.ending import Ending
 from agent.shim.exit_file import ExitFile
 from agent.shim.lines import LineDesk
+from agent.shim.mask_file import keep_masks
 from agent.shim.measure import disk_used
 from agent.shim.order import Role, ShimOrder, Stamp
 from agent.shim.requests import Desk
@@ -96,9 +97,17 @@ class House:
         self.writer = SegmentWriter(folder=output, disk=disk, cap_bytes=order.output_cap_bytes)
         self.writer.open()
         self.service = Service(self.folder, order.nonce, self.selector)
-        self.lines = LineDesk(self.patterns, self.service.push)
+        self.lines = LineDesk(self.add_masks, self.patterns, self.service.push)
         # What stands there before the bot writes; only whom it is counted for pays for the walk.
         self.disk_before = disk_used(self.folder) if order.bounds.disk_bytes is not None else None
+
+    def add_masks(self, masks: Sequence[bytes]) -> None:
+        """Mask these from the next byte on, and keep them for a daemon that comes after this shim."""
+        known = frozenset(self.patterns.secrets)
+        fresh = [mask for mask in masks if mask not in known]
+        if fresh:
+            self.patterns.add(fresh)
+            keep_masks(self.folder, fresh)
 
     def abandon(self) -> None:
         """Take everything back: this order does not start here."""

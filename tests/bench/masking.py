@@ -85,7 +85,8 @@ def _rate(text: bytes, patterns: PatternSet, seconds: float) -> float:
 
 def _scan_rate(text: bytes, seconds: float) -> float:
     """The search for `::x::` lines alone."""
-    scan, pieces, fed = LineScan(LineDesk(PatternSet(), lambda _: None)), _pieces(text), 0
+    none = PatternSet()
+    scan, pieces, fed = LineScan(LineDesk(none.add, none, lambda _: None)), _pieces(text), 0
     began = time.process_time()
     while (taken := time.process_time() - began) < seconds:
         for piece in pieces:

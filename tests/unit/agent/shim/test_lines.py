@@ -37,7 +37,7 @@ class Bot:
     def __init__(self, *secrets: bytes) -> None:
         self.told: list[Message] = []
         self.patterns = PatternSet(secrets)
-        self.desk = LineDesk(self.patterns, self.told.append)
+        self.desk = LineDesk(self.patterns.add, self.patterns, self.told.append)
         self.out = Stream(self.desk, self.patterns)
         self.err = Stream(self.desk, self.patterns)
 

@@ -51,8 +51,6 @@ class LaunchPlan:
     """Folders whose files are collected at the end."""
     result: Path | None = None
     """``BOTYARD_RESULT``; read once at the end."""
-    output_copies: Path | None = None
-    """A folder of artifacts that gets the output too, as ``stdout.log`` and ``stderr.log``."""
     rlimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 

@@ -69,14 +69,12 @@ def plan(request: LaunchRequest, equipment: Equipment, machine: Machine) -> Laun
     if launch.artifacts:
         (work / launch.artifacts).mkdir(parents=True, exist_ok=True)
         artifacts.append(work / launch.artifacts)
-    keeps_output = launch.kind is Kind.ROBOCORP and bool(launch.artifacts)
     return LaunchPlan(
         argv=argv,
         env=env,
         cwd=work,
         artifacts=tuple(artifacts),
         result=Path(env["BOTYARD_RESULT"]),
-        output_copies=work / launch.artifacts if keeps_output else None,
     )
 
 

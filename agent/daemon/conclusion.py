@@ -10,6 +10,7 @@ from agent.daemon.last_fact import SPOILED, exit_record, last_fact
 from agent.daemon.last_words import tell_last_words
 from agent.execution_events import Concluded, Exited
 from agent.inventory import lost_exit
+from agent.output_copies import copies_folder, copy_output
 from agent.process import command_of, kill_leftovers
 from agent.shim.verdict import Verdict, VerdictError
 
@@ -32,6 +33,9 @@ async def find_exit(keeper: "Keeper") -> None:
 
 async def conclude(keeper: "Keeper") -> None:
     """Bring the artifacts to the hub, however long that takes, then make the final fact."""
+    copies = copies_folder(keeper.folder, keeper.order.work)
+    if copies is not None:
+        await asyncio.to_thread(copy_output, keeper.folder, copies)
     left_out = await keeper.house.collector.collect(keeper)
     final = await asyncio.to_thread(lambda: last_fact(keeper, exit_record(keeper), left_out))
     keeper.post(Concluded(final=final))

@@ -6,7 +6,7 @@ and credentials of package indexes do, as they are meant for it.
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 INDEX_VARIABLES = (
@@ -68,6 +68,11 @@ def uv_environment(cache: Path, home: Path, source: Mapping[str, str] | None = N
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_NO_INPUT": "1",
     }
+
+
+def find_links(folders: Iterable[object]) -> tuple[str, ...]:
+    """Options that make these folders of wheels an index beside the others."""
+    return tuple(word for folder in folders for word in ("--find-links", str(folder)))
 
 
 def config_arguments(env: Mapping[str, str]) -> tuple[str, ...]:

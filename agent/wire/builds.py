@@ -6,6 +6,7 @@ bytes from the same files, so whoever holds the digest can check a manifest, and
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
@@ -37,6 +38,12 @@ LOCK_MAX_BYTES = 4 * 1024 * 1024
 
 SOURCE_MARK = "# botyard: resolved on a runner, may build packages from source"
 """First line of a list whose packages may be built; in all others only wheels are installed (S25)."""
+
+NO_INDEX_MARK = "# botyard: packages come from the build's own wheels only"
+"""Line at the top of a list whose package said `--no-index`: nobody else is asked for these packages."""
+
+WHEEL_FOLDERS = ("wheels", "vendor")
+"""Folders at a build's root whose wheels count as an index (bot-packages.md §3, offline)."""
 
 _FORMAT = 1
 
@@ -121,6 +128,18 @@ def find_collision(files: list[str], folders: list[str]) -> None:
                 raise ValueError(f"{above!a} is a file and a folder at once")
             checked.add(above)
             above = above.rpartition("/")[0]
+
+
+def wheels_in(paths: Iterable[str]) -> tuple[str, ...]:
+    """Those of a build's files that count as its own index, in order."""
+    found = (path.split("/") for path in paths if path.endswith(".whl"))
+    return tuple(sorted("/".join(parts) for parts in found if len(parts) == 2 and parts[0] in WHEEL_FOLDERS))
+
+
+def marks_of(lock: bytes) -> frozenset[str]:
+    """The lines at a resolved list's top that say how it is installed: `SOURCE_MARK`, `NO_INDEX_MARK`."""
+    lines = lock.decode(errors="replace").split("\n", 2)[:2]
+    return frozenset(line.strip() for line in lines) & {SOURCE_MARK, NO_INDEX_MARK}
 
 
 def manifest_path(digest: str) -> str:

@@ -8,8 +8,9 @@ indexes are asked is a setting of the hub and of the runner, never of a package.
 import codecs
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from agent.wire.builds import WHEEL_FOLDERS
 from agent.wire.paths import UnsafePathError, check_path
 
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
@@ -23,6 +24,7 @@ _LOCKED = re.compile(
     rf"(?P<name>{_NAME})==[A-Za-z0-9.+!_-]+\s*(?:;[\s()<>=!~A-Za-z0-9.*+_,'\"-]*?)?(?:\s--hash=sha256:[0-9a-f]{{64}})+\Z"
 )
 _INCLUDE = re.compile(r"(?:-r|--requirement)[\s=]*(?P<path>\S+)\Z")
+_FIND_LINKS = re.compile(r"(?:-f|--find-links)[\s=]*(?P<path>\S+)\Z")
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
 _INCLUDES_MAX = 20
 _LINE_MAX = 8000
@@ -38,6 +40,8 @@ class Requirements:
 
     path: str
     lines: tuple[str, ...]
+    no_index: bool = False
+    """The package says `--no-index`: all of it is among its own wheels."""
 
     @property
     def names(self) -> frozenset[str]:
@@ -79,7 +83,9 @@ def collect(path: str, read: Callable[[str], bytes | None]) -> Requirements:
     Raises RequirementError for a line that is more than a name with versions, and for includes that are missing,
     leave the package or go round in circles.
     """
-    return Requirements(path=path, lines=tuple(_lines(path, read, ())))
+    reading = _Reading(read=read)
+    reading.add(path, ())
+    return Requirements(path=path, lines=tuple(reading.lines), no_index=reading.no_index)
 
 
 def check_lines(lines: Iterable[str], where: str) -> Requirements:
@@ -109,21 +115,41 @@ def decode_text(data: bytes) -> str:
     return data.decode("utf-8-sig", errors="replace")
 
 
-def _lines(path: str, read: Callable[[str], bytes | None], open_files: tuple[str, ...]) -> list[str]:
-    if path in open_files or len(open_files) >= _INCLUDES_MAX:
-        raise RequirementError(f"{path} includes itself by -r; remove the circle")
-    data = read(path)
-    if data is None:
-        named_by = f", which {open_files[-1]} includes" if open_files else ""
-        raise RequirementError(f"{path}{named_by}, is not in the package or is too long")
-    lines: list[str] = []
-    for line in _logical_lines(decode_text(data)):
-        include = _INCLUDE.match(line)
-        if include is None:
-            lines.append(_checked(line, path))
-        else:
-            lines.extend(_lines(_included_path(path, include["path"]), read, (*open_files, path)))
-    return lines
+@dataclass(slots=True, kw_only=True)
+class _Reading:
+    """A list as it is read, with what it includes."""
+
+    read: Callable[[str], bytes | None]
+    lines: list[str] = field(default_factory=list)
+    no_index: bool = False
+
+    def add(self, path: str, open_files: tuple[str, ...]) -> None:
+        """Read one file."""
+        if path in open_files or len(open_files) >= _INCLUDES_MAX:
+            raise RequirementError(f"{path} includes itself by -r; remove the circle")
+        data = self.read(path)
+        if data is None:
+            named_by = f", which {open_files[-1]} includes" if open_files else ""
+            raise RequirementError(f"{path}{named_by}, is not in the package or is too long")
+        for line in _logical_lines(decode_text(data)):
+            include, links = _INCLUDE.match(line), _FIND_LINKS.match(line)
+            if include is not None:
+                self.add(_included_path(path, include["path"]), (*open_files, path))
+            elif links is not None:
+                _check_links(links["path"], line, path)
+            elif line == "--no-index":
+                self.no_index = True
+            else:
+                self.lines.append(_checked(line, path))
+
+
+def _check_links(named: str, line: str, path: str) -> None:
+    """The package's own folders of wheels count as they are; any other place is not the package's to name."""
+    if named.removeprefix("./").rstrip("/") not in WHEEL_FOLDERS:
+        folders = " or ".join(f"{folder}/" for folder in WHEEL_FOLDERS)
+        raise RequirementError(
+            f"{path}: {_quote(line)}: wheels that a package brings along lie in {folders} at its root"
+        )
 
 
 def _logical_lines(text: str) -> list[str]:

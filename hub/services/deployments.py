@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 
 from agent.ports.clock import Clock
+from agent.wire.builds import read_manifest
 from hub.domain.access import Caller
 from hub.domain.automation import label_name_faults
 from hub.domain.package_names import check_bot_name, check_version, default_bot, default_version
@@ -23,7 +24,8 @@ from hub.errors import Invalid
 from hub.services import builds
 from hub.services.builds import NewBuild, Received
 from hub.services.packages import Unpacked, load, open_archive, unpack
-from hub.services.resolve import Locked, NotHere, RequirementResolver, Resolution, Unresolvable
+from hub.services.packages.wheels import Wheels, wheels_of
+from hub.services.resolve import Locked, NotHere, OwnWheels, RequirementResolver, Resolution, Unresolvable
 from hub.storage import builds as rows
 from hub.storage.blobs import BlobGone, Blobs
 from hub.storage.builds import BuildRow
@@ -138,7 +140,12 @@ class ResolverLoop:
         if recognised.requirements is None or recognised.python is None:
             await self._store.write(builds.reject, build.workspace_id, build.id, "it has no requirements to resolve")
             return
-        match await self._resolved(recognised.requirements, recognised.python):
+        try:
+            found = await self._resolved(build, recognised.requirements, recognised.python)
+        except BlobGone as error:
+            await self._store.write(builds.reject, build.workspace_id, build.id, f"it can't be read any more: {error}")
+            return
+        match found:
             case Locked(text=text):
                 lock = await asyncio.to_thread(self._blobs.add, [text.encode()])
                 await self._store.write(builds.finish_resolving, build.workspace_id, build.id, lock)
@@ -147,10 +154,14 @@ class ResolverLoop:
             case Unresolvable(problem=problem):
                 await self._store.write(builds.reject, build.workspace_id, build.id, problem)
 
-    async def _resolved(self, wanted: Requirements | LockFile, python: PythonChoice) -> Resolution:
+    async def _resolved(self, build: BuildRow, wanted: Requirements | LockFile, python: PythonChoice) -> Resolution:
         if isinstance(wanted, LockFile):
             return await self._resolver.export(wanted)
-        return await self._resolver.resolve(wanted.text(), python.floor)
+        wheels = await asyncio.to_thread(_own_wheels, build.digest, self._blobs)
+        if wheels is None and not wanted.no_index:
+            return await self._resolver.resolve(wanted.text(), python.floor)
+        own = OwnWheels(wheels=wheels, no_index=wanted.no_index)
+        return await self._resolver.resolve(wanted.text(), python.floor, own)
 
 
 def recognised_build(build: BuildRow, blobs: Blobs) -> Recognised:
@@ -160,6 +171,10 @@ def recognised_build(build: BuildRow, blobs: Blobs) -> Recognised:
         kind=launch.kind, entry=launch.entry or None, command=launch.command or None, python=launch.python or None
     )
     return recognise(load(build.digest, blobs).package, said)
+
+
+def _own_wheels(digest: str, blobs: Blobs) -> Wheels | None:
+    return wheels_of(read_manifest(b"".join(blobs.read(digest)), digest), blobs)
 
 
 def _unpack(upload: Upload, blobs: Blobs) -> Unpacked:

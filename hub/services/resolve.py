@@ -1,6 +1,8 @@
 """Requirements to a locked list in the hub: `uv pip compile` on names and versions only, wheels only (S25, S47).
 
-A lock that the package brings along is exported instead, offline: what it names was chosen by its author.
+Wheels that the package brings along (`wheels/`, `vendor/`) are an index of their own, asked before all others: where
+they are enough, no network is needed. A lock of the package's own is exported instead, offline: what it names was
+chosen by its author.
 
 | what uv says | then |
 |---|---|
@@ -10,17 +12,20 @@ A lock that the package brings along is exported instead, offline: what it names
 | anything else | rejected, with uv's own words |
 """
 
+import asyncio
 import re
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import assert_never
 
 from agent.ports.tools import RunTool, ToolCommand, ToolResult
-from agent.ports.uv import config_arguments, find_uv, short_complaint, uv_environment
-from agent.wire.builds import LOCK_MAX_BYTES, SOURCE_MARK
+from agent.ports.uv import config_arguments, find_links, find_uv, short_complaint, uv_environment
+from agent.wire.builds import LOCK_MAX_BYTES, NO_INDEX_MARK, SOURCE_MARK
 from agent.wire.python_versions import admits
 from hub.domain.requirements import LockFile, RequirementError, check_lock
+from hub.services.packages.wheels import Wheels
 
 RESOLVE_TIMEOUT_S = 120.0
 EXPORT_TIMEOUT_S = 60.0
@@ -30,6 +35,7 @@ _WITHOUT_WHEEL = re.compile(r"(?:of|for) `?([A-Za-z0-9._-]+)`? (?:have no usable
 _STALE = ("needs to be updated", "network was disabled", "not found in the cache")
 """A fresh lock needs nobody: who asks the network wants to lock anew."""
 
+_NO_INDEX_SAID = "the package says --no-index, and its own wheels (wheels/, vendor/) are not enough"
 _UNREACHED = (
     "Failed to fetch",
     "error sending request",
@@ -61,6 +67,15 @@ class Unresolvable:
     problem: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnWheels:
+    """What a package brings along."""
+
+    wheels: Wheels | None
+    no_index: bool = False
+    """The package says that there is nothing else."""
+
+
 _OWN_PYTHON = ".".join(map(str, sys.version_info[:3]))
 Resolution = Locked | NotHere | Unresolvable
 
@@ -74,8 +89,11 @@ class RequirementResolver:
         self._run_tool = run_tool
         self._uv = uv
 
-    async def resolve(self, requirements: str, python_floor: str) -> Resolution:
-        """The locked list for these requirements on Pythons from `python_floor` (such as `3.11`) on."""
+    async def resolve(self, requirements: str, python_floor: str, own: OwnWheels | None = None) -> Resolution:
+        """The locked list for these requirements on Pythons from `python_floor` (such as `3.11`) on.
+
+        `own` are the package's own wheels, and whether there is to be nothing else. Raises BlobGone.
+        """
         uv = self._uv or find_uv()
         if uv is None:
             return NotHere(why="the hub has no uv to resolve requirements with")
@@ -83,10 +101,28 @@ class RequirementResolver:
         with tempfile.TemporaryDirectory(dir=self._folder, prefix="resolve-") as name:
             work = Path(name)
             (work / "requirements.in").write_text(requirements, encoding="utf-8")
-            result = await self._run_tool(self._command(uv, work, python_floor))
-            lock = work / "requirements.lock"
-            if result.succeeded and lock.is_file() and lock.stat().st_size <= LOCK_MAX_BYTES:
-                return Locked(text=lock.read_text(encoding="utf-8"))
+            if own is None:
+                return await self._compile(uv, work, python_floor, ())
+            if own.wheels is not None:
+                await asyncio.to_thread(own.wheels.lay_out, work)
+                (work / "own.txt").write_text(own.wheels.constraints(), encoding="utf-8")
+            return await self._with_own(uv, work, python_floor, own)
+
+    async def _with_own(self, uv: Path, work: Path, python_floor: str, own: OwnWheels) -> Resolution:
+        """Of the package's own wheels alone where they are enough, so that no index is needed; else of both."""
+        links = find_links(own.wheels.folders if own.wheels else ())
+        found = await self._compile(uv, work, python_floor, ("--no-index", *links))
+        if own.no_index:
+            return _only_own(found)
+        if isinstance(found, Locked):
+            return found
+        return await self._compile(uv, work, python_floor, (*links, "--constraints", "own.txt"))
+
+    async def _compile(self, uv: Path, work: Path, python_floor: str, sources: tuple[str, ...]) -> Resolution:
+        result = await self._run_tool(self._command(uv, work, python_floor, sources))
+        lock = work / "requirements.lock"
+        if result.succeeded and lock.is_file() and lock.stat().st_size <= LOCK_MAX_BYTES:
+            return Locked(text=lock.read_text(encoding="utf-8"))
         return _understand(result)
 
     async def export(self, lock: LockFile) -> Resolution:
@@ -118,15 +154,27 @@ class RequirementResolver:
         )
         return ToolCommand(argv=argv, env=env, cwd=work, timeout_s=EXPORT_TIMEOUT_S)
 
-    def _command(self, uv: Path, work: Path, python_floor: str) -> ToolCommand:
+    def _command(self, uv: Path, work: Path, python_floor: str, sources: tuple[str, ...]) -> ToolCommand:
         env = uv_environment(self._folder / "cache", self._folder / "home")
         argv = (
             *(str(uv), "pip", "compile", *config_arguments(env), "--quiet"),
             *("--universal", "--generate-hashes", "--only-binary", ":all:", "--no-header", "--no-annotate"),
             *("--python-version", python_floor, "--python", sys.executable, "--no-python-downloads"),
-            *("--output-file", "requirements.lock", "requirements.in"),
+            *(*sources, "--output-file", "requirements.lock", "requirements.in"),
         )
         return ToolCommand(argv=argv, env=env, cwd=work, timeout_s=RESOLVE_TIMEOUT_S)
+
+
+def _only_own(found: Resolution) -> Resolution:
+    """What a package that says `--no-index` gets: its own wheels, or nothing, wherever it is tried."""
+    match found:
+        case Locked(text=text):
+            return Locked(text=f"{NO_INDEX_MARK}\n{text}")
+        case NotHere(why=why):
+            return Unresolvable(problem=f"{_NO_INDEX_SAID}: {why}")
+        case Unresolvable(problem=problem):
+            return Unresolvable(problem=f"{_NO_INDEX_SAID}: {problem}")
+    assert_never(found)
 
 
 def _is_comparable(lock: LockFile) -> bool:

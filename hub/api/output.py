@@ -10,6 +10,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.wire.codec import Stream as Channel
+from agent.wire.lines import COMMAND_MAX_BYTES, LineReader
 from agent.wire.words import OutputState
 from hub.api.byte_range import byte_range
 from hub.api.call import Call, Nothing, View
@@ -18,8 +19,9 @@ from hub.api.route import Route, Spec, route
 from hub.api.sse import wants_stream
 from hub.api.tasks import find
 from hub.domain.access import Role
+from hub.domain.line_marks import mark_line
 from hub.errors import NotFound
-from hub.storage import execution_pages
+from hub.storage import builds, execution_pages
 from hub.storage.execution_pages import ExecutionView
 from hub.storage.outputs import Line as StoredLine
 from hub.storage.transaction import Transaction
@@ -62,6 +64,10 @@ class Line(View):
     stream: str = Field(examples=["stdout"])
     text: str
     cut: bool = Field(description="Longer than a page; the raw bytes have all of it.")
+    level: str | None = Field(default=None, description="`error`, `warning`, `notice` or `debug`: the bot said so.")
+    group: str | None = Field(default=None, description="`begin` or `end` of lines that belong together.")
+    title: str | None = Field(default=None, description="Of a line with a level; `file:line` where that is known.")
+    said: str | None = Field(default=None, description="The text of a `::error::` line or its like, without `::`.")
 
 
 class OutputPage(View):
@@ -112,10 +118,12 @@ async def lines(call: Call[Nothing, Lines]) -> OutputPage | web.StreamResponse:
         )
     outputs, workspace_id = call.hub.outputs, call.caller.workspace_id
     found = await outputs.read_lines(workspace_id, one.id, query.first, query.limit)
+    has_commands = await call.read(lambda tx: _has_commands(tx, workspace_id, one.build_id))
+    reader = LineReader() if has_commands else None
     state = OutputState(one.output_state)
     return OutputPage(
         execution=one.id,
-        lines=[_line(line) for line in found.lines],
+        lines=[_line(line, reader) for line in found.lines],
         next=found.next,
         total=found.total,
         bytes=outputs.position(workspace_id, one.id).have,
@@ -185,13 +193,25 @@ async def _execution(call: Call[Nothing, Lines] | Call[Nothing, Raw], wanted: st
     return one
 
 
-def _line(line: StoredLine) -> Line:
+def _has_commands(tx: Transaction, workspace_id: str, build_id: str) -> bool:
+    """Whether `::x::` lines of this build are more than text."""
+    build = builds.build(tx, workspace_id, build_id)
+    return build is None or (build.launch or {}).get("lines") is not False
+
+
+def _line(line: StoredLine, reader: LineReader | None) -> Line:
+    text = line.data.decode(errors="replace")
+    is_short = not line.cut and len(line.data) <= COMMAND_MAX_BYTES
+    mark = mark_line(reader, text) if reader is not None and is_short else None
+    shown = {} if mark is None else {"level": mark.level, "group": mark.group, "title": mark.title or None}
     return Line(
         number=line.number,
         at=datetime.fromtimestamp(line.time_ms / 1000, UTC),
         stream=channel_name(line.stream),
-        text=line.data.decode(errors="replace"),
+        text=text,
         cut=line.cut,
+        said=None if mark is None else mark.text,
+        **shown,
     )
 
 

@@ -38,6 +38,38 @@ async def test_lines_are_read_by_absolute_number_from_either_end(world: ApiWorld
     assert [] == (await world.get(f"{path}?from=500"))["lines"]
 
 
+async def test_lines_that_say_more_than_text_are_marked_and_stay_as_they_are(world: ApiWorld) -> None:
+    """bot-packages.md §7, layer 2: "only display and masking"; the text is what the bot wrote."""
+    task = await world.new_task()
+    await world.begin(task["id"])
+    printed_lines = [
+        "plain",
+        "::error file=a.py,line=3::no%0Away",
+        "::group::Invoices",
+        "::debug::x",
+        "::endgroup::",
+        "::add-mask::***",
+        "::stop-commands::tok",
+        "::warning::text",
+        "::tok::",
+        "::unknown::y",
+    ]
+    world.print("\n".join(printed_lines).encode() + b"\r\n", 0)
+    page = await world.get(f"/tasks/{task['id']}/output")
+    assert printed_lines == [line["text"].rstrip("\r") for line in page["lines"]]
+    marked = {
+        line["number"]: (line["level"], line["group"], line["title"], line["said"])
+        for line in page["lines"]
+        if line["level"] or line["group"]
+    }
+    assert {
+        1: ("error", None, "a.py:3", "no\nway"),
+        2: (None, "begin", None, "Invoices"),
+        3: ("debug", None, None, "x"),
+        4: (None, "end", None, ""),
+    } == marked
+
+
 async def test_a_task_that_never_ran_has_no_output_and_that_is_no_error(world: ApiWorld) -> None:
     task = await world.new_task()
     page = await world.get(f"/tasks/{task['id']}/output")

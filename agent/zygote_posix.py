@@ -29,8 +29,7 @@ from agent.wire.words import VoidReason
 VERDICT_S = 30.0
 """core.md D1: 30 s after hand-over the daemon links `void` in any case."""
 STOP_S = 5.0
-SPARE_MAX = 2
-"""Shims that came back while a fresh one had been forked in their place are kept up to here."""
+COMES_BACK_S = 0.03
 _FORK = b"fork"
 
 
@@ -132,6 +131,8 @@ class Zygote:
     """The running zygote, and the idle shims it has forked."""
 
     slots: int
+    spares: int
+    """How many shims that came back are kept idle."""
     _process: "subprocess.Popen[bytes]"
     _control: socket.socket
     _idle: deque[IdleShim] = field(default_factory=deque)
@@ -142,7 +143,7 @@ class Zygote:
     """Shims with an order that may come back."""
 
     @classmethod
-    async def start(cls, *, slots: int) -> Self:
+    async def start(cls, *, slots: int, spares: int = 1) -> Self:
         """Start a zygote and ask for its idle shims; returns before they are there. Raises OSError."""
         ours, theirs = socket.socketpair(
             socket.AF_UNIX, socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_STREAM
@@ -150,7 +151,7 @@ class Zygote:
         with theirs:
             process = _spawn(theirs.fileno())
         ours.setblocking(False)
-        zygote = cls(slots=slots, _process=process, _control=ours)
+        zygote = cls(slots=slots, spares=spares, _process=process, _control=ours)
         asyncio.get_running_loop().add_reader(ours.fileno(), zygote._on_readable)
         zygote._fill()
         return zygote
@@ -181,9 +182,21 @@ class Zygote:
                 return shim
             if not self.is_alive:
                 raise ZygoteGone("the zygote has ended")
+            if self._out and not self._asked and await self._is_one_back():
+                continue
             self._fill(at_least=1)
             self._arrived.clear()
             await self._arrived.wait()
+
+    async def _is_one_back(self) -> bool:
+        """A slot is mostly empty a moment before its own shim is back: wait for that rather than fork another."""
+        self._arrived.clear()
+        try:
+            async with asyncio.timeout(COMES_BACK_S):
+                await self._arrived.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def expect(self, running: RunningShim) -> None:
         """Take a shim whose order said `comes_back` for another one when its bot has ended; call after its verdict.
@@ -247,7 +260,7 @@ class Zygote:
         shim = running.came_back()
         if shim is None:
             return
-        if len(self._idle) >= SPARE_MAX:
+        if len(self._idle) >= self.spares:
             shim.close()
             return
         self._idle.append(shim)

@@ -106,7 +106,7 @@ class Zygote:
     _gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
-    async def start(cls, *, slots: int) -> Self:
+    async def start(cls, *, slots: int, spares: int = 1) -> Self:  # noqa: ARG003 - none comes back here
         """Start the idle shims. Raises OSError."""
         zygote = cls(slots=slots)
         await asyncio.to_thread(zygote._fill)

@@ -76,7 +76,7 @@ class Benches:
     async def _one_zygote(self) -> None:
         try:
             # Each slot takes its own idle shim, so none is wanted beside them.
-            self._zygote = await Zygote.start(slots=0)
+            self._zygote = await Zygote.start(slots=0, spares=self._slots.count)
         except OSError as error:
             log.error("zygote not started: %s", error)  # noqa: TRY400
             self._trouble(NO_ZYGOTE, is_there=True)

@@ -131,7 +131,7 @@ async def test_what_was_said_survives_a_kill_and_a_runner_that_was_away(tmp_path
         await rig.runners["desk-1"].kill()
         await rig.start_hub()
         await rig.start_runner("desk-1")
-        await rig.botyard("task", "kill", task_id, "--yes", code=None)
+        await rig.botyard("task", "kill", task_id)
         await rig.finished(task_id)
 
         # then all of it is there

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from hub.cli.failing import Exit, Failure, Refusal
-from hub.cli.scripted import SCRIPTED
+from hub.cli.scripted import SCRIPTED, ReaderGone
 
 COMMANDS = {
     "up": "hub.cli.up",
@@ -24,6 +24,7 @@ COMMANDS = {
     "key": "hub.cli.key",
     "events": "hub.cli.events",
     "login": "hub.cli.login",
+    "completion": "hub.cli.completion",
     "hub": "hub.cli.hub",
 }
 """Each names a module with a Typer called `app`."""
@@ -41,7 +42,9 @@ class LazyGroup(TyperGroup):
         """The command of that name, None for no such command."""
         del ctx
         if cmd_name not in COMMANDS:
-            return None
+            if cmd_name.startswith("-"):
+                return None
+            raise _no_command(cmd_name)
         command = typer.main.get_command(import_module(COMMANDS[cmd_name]).app)
         command.name = cmd_name
         return command
@@ -85,11 +88,15 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command; its exit code."""
+    if arguments[:1] == ["__complete"]:
+        from hub.cli.completing import complete
+
+        return complete(arguments[1:], typer.main.get_command(app))
     for_scripts = "--json" in arguments[: arguments.index("--") if "--" in arguments else None]
     SCRIPTED.set(for_scripts)
     try:
         code = app(arguments, standalone_mode=False, prog_name="botyard")
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderGone):
         # The reader of a pipe has seen enough; Python must not complain at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.SUCCEEDED
@@ -126,6 +133,14 @@ def _suggest(refusal: Refusal) -> None:
     from hub.cli.suggesting import with_suggestion
 
     refusal.message = with_suggestion(refusal, connected())
+
+
+def _no_command(word: str) -> Failure:
+    from hub.cli.suggesting import near
+
+    names = near(word, list(COMMANDS))
+    meant = f" Did you mean {' or '.join(names)}?" if names else ""
+    return Failure(f"there is no command {word[:40]!r}.{meant} See botyard --help.", Exit.USAGE)
 
 
 def _usage(wrong: typer.TyperException) -> Failure:

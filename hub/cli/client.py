@@ -52,6 +52,7 @@ class Client:
     """Talks to one hub with one key."""
 
     profile: Profile
+    timeout_s: float = TIMEOUT_S
     _tls: ssl.SSLContext | None = field(default=None, init=False)
 
     @property
@@ -155,9 +156,9 @@ class Client:
         via, via_port = (proxy.host, proxy.port) if proxy else (host, port)
         connection: http.client.HTTPConnection
         if parts.scheme == "http":
-            connection = http.client.HTTPConnection(via, via_port, timeout=TIMEOUT_S)
+            connection = http.client.HTTPConnection(via, via_port, timeout=self.timeout_s)
         else:
-            connection = http.client.HTTPSConnection(via, via_port, timeout=TIMEOUT_S, context=self._context())
+            connection = http.client.HTTPSConnection(via, via_port, timeout=self.timeout_s, context=self._context())
         if proxy is not None:
             connection.set_tunnel(host, port or (80 if parts.scheme == "http" else 443), proxy.headers)
         return connection

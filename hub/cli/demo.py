@@ -17,8 +17,9 @@ from hub.cli.children import stop_on_signals
 from hub.cli.client import Client
 from hub.cli.deploying import Deploying
 from hub.cli.failing import Exit, Failure, exit_of
-from hub.cli.following import Following, outcome_line
+from hub.cli.following import Following, outcome_line, unprinted
 from hub.cli.local import Pair, Place, running_pair
+from hub.cli.scripted import SCRIPTED
 from hub.cli.up import Port, Slots, until_stopped
 
 app = typer.Typer(add_completion=False)
@@ -41,8 +42,10 @@ def demo(
     port: Port = 8040,
     slots: Slots = None,
     exit_: Annotated[bool, typer.Option("--exit", help="End after the task, with its exit code.")] = False,
+    json_: show.Json = False,
 ) -> int:
     """Start a hub and a runner, deploy the sample bots, run one and follow it. Ctrl-C ends everything."""
+    del json_  # whatever tells the story looks at it
     folder = (data or Path(tempfile.mkdtemp(prefix="botyard-demo-"))).resolve()
     code = asyncio.run(_demo(Place(data=folder, port=port, slots=slots), leave=exit_))
     if exit_ and data is None and code == Exit.SUCCEEDED:
@@ -105,8 +108,13 @@ class Story:
             self._deploy(deploying, sample)
         task = self.client.post("/tasks", {"automation": SHOWN, "parameters": PARAMETERS})
         _say(f"running {SHOWN}, task {task['number']} ({task['id']})")
-        finished = Following(self.client, task["id"], stop=self.stop).run()
+        following = Following(self.client, task["id"], stop=self.stop)
+        if SCRIPTED.get():
+            following.write = unprinted
+        finished = following.run()
         _say(f"{SHOWN}: {outcome_line(finished)}")
+        if SCRIPTED.get():
+            show.as_json(finished)
         return self._totals(finished)
 
     def _deploy(self, deploying: Deploying, sample: Path) -> None:
@@ -136,5 +144,7 @@ def samples() -> list[Path]:
 
 
 def _say(text: str) -> None:
+    if SCRIPTED.get():
+        return
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

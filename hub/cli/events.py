@@ -17,6 +17,7 @@ from hub.cli.client import LOST, Client, Query, segment
 from hub.cli.connected import connected
 from hub.cli.failing import Exit, Failure, Refusal
 from hub.cli.moments import past
+from hub.cli.scripted import printing
 
 app = typer.Typer(add_completion=False)
 
@@ -94,7 +95,8 @@ class Following:
         """Print one connection's events."""
         try:
             for event in self.client.events("/events", {**self.query, "follow": True}, self.seen):
-                self.print(json.loads(event.data))
+                with printing():
+                    self.print(json.loads(event.data))
                 self.seen, self._is_lost = event.id, False
         except Refusal as refusal:
             if refusal.status != 503:

@@ -8,16 +8,29 @@ import base64
 import json
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from hub.cli import show
 from hub.cli.client import LOST, Client, Query, ServerEvent, segment
 from hub.cli.failing import Exit, Failure, Refusal, Unreached
+from hub.cli.scripted import printing
 
 GIVE_UP_AFTER_S = 600.0
 """A hub that does not answer for this long is not waited for any longer."""
 _PAUSE_MAX_S = 2.0
+
+
+def _write_bytes(told: dict[str, Any], fresh: bytes) -> None:
+    """The bytes as the bot wrote them, on stdout."""
+    del told
+    sys.stdout.buffer.write(fresh)
+    sys.stdout.buffer.flush()
+
+
+def unprinted(told: dict[str, Any], fresh: bytes) -> None:
+    """For a script that wants the finished task as JSON, and nothing else on stdout; `botyard logs` has the bytes."""
 
 
 @dataclass(slots=True)
@@ -29,6 +42,8 @@ class Following:
     first_line: int = 0
     quiet: bool = False
     """Say nothing on stderr about waiting and attempts."""
+    write: Callable[[dict[str, Any], bytes], None] = _write_bytes
+    """Called with each piece as the hub told it, and those bytes of it that were not written before."""
     stop: threading.Event = field(default_factory=threading.Event)
     """Set from another thread: stop waiting for a hub that is gone, and detach."""
     _execution: str = field(default="", init=False)
@@ -96,7 +111,7 @@ class Following:
     def _wait(self, reasons: list[dict[str, Any]]) -> None:
         """Say why nothing runs yet; a permit that is on its way is no news."""
         told = [reason for reason in reasons if reason["code"] != "permit_out"]
-        texts = [f"{one['message']} {one['remedy']}".strip() for one in told]
+        texts = [f"{one['message']} {one.get('remedy', '')}".strip() for one in told]
         if texts:
             self._say("waiting: " + "; ".join(texts))
 
@@ -110,8 +125,8 @@ class Following:
         data = base64.b64decode(told["data"])
         fresh = data[max(0, self._offset - told["from"]) :]
         self._offset = max(self._offset, told["to"])
-        sys.stdout.buffer.write(fresh)
-        sys.stdout.buffer.flush()
+        with printing():
+            self.write(told, fresh)
 
     def _say(self, text: str) -> None:
         if text != self._said and not self.quiet:

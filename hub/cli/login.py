@@ -31,13 +31,17 @@ def login(
     ca: Annotated[
         Path | None, typer.Option(help="A private authority's certificate, PEM, trusted beside the system's.")
     ] = None,
+    json_: show.Json = False,
 ) -> None:
     """Remember a hub and a key, for this user alone. The key is asked for, never an argument."""
     profile = Profile(url=checked_url(url), token=_token(token_file), ca=ca.absolute() if ca else None)
     if is_in_the_clear(profile.url):
-        show.note(f"warning: {profile.url} is plain http, so everybody on the way can read the key. Use https.")
+        show.warn(f"warning: {profile.url} is plain http, so everybody on the way can read the key. Use https.")
     me = Client(profile).get("/me")
     where = save_profile(profile)
+    if json_:
+        show.as_json({**me, "url": profile.url, "profile": str(where)})
+        return
     typer.echo(f"{me['name']} ({me['role']}) in workspace {me['workspace']} at {profile.url}")
     show.note(f"written to {where}")
 

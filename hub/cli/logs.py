@@ -1,12 +1,14 @@
 """`botyard logs`: what a bot printed, byte for byte."""
 
+import json
 import sys
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 
 from hub.cli import show
-from hub.cli.client import segment
+from hub.cli.client import Client, segment
 from hub.cli.connected import connected
 from hub.cli.following import Following, outcome_line
 
@@ -22,6 +24,8 @@ Examples:
   botyard logs 1042 --tail 50
 """
 
+PAGE = 1000
+
 
 @app.command(epilog=EXAMPLES)
 def logs(
@@ -29,13 +33,21 @@ def logs(
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the task has finished.")] = False,
     tail: Annotated[int | None, typer.Option("--tail", min=1, help="Only the last lines.")] = None,
     execution: Annotated[str | None, typer.Option(help="The output of this attempt.")] = None,
+    json_: show.Json = False,
 ) -> None:
-    """Print a task's output: the bytes as the bot wrote them."""
+    """Print a task's output: the bytes as the bot wrote them. With --json one object a line, or a piece with -f."""
     client = connected()
     path = f"/tasks/{segment(task)}/output"
     if follow:
-        finished = Following(client, task, first_line=-tail if tail else 0, quiet=True).run()
+        following = Following(client, task, first_line=-tail if tail else 0, quiet=True)
+        if json_:
+            following.write = _piece
+        finished = following.run()
         show.note(outcome_line(finished))
+        return
+    if json_:
+        for line in _lines(client, path, -tail if tail else 0, execution):
+            _object(line)
         return
     if tail:
         page = client.get(path, {"from": -tail, "limit": tail, "execution": execution})
@@ -45,3 +57,24 @@ def logs(
     for piece in client.download(path + "/raw", {"execution": execution}):
         sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()
+
+
+def _lines(client: Client, path: str, first: int, execution: str | None) -> Iterator[dict[str, Any]]:
+    """Lines from that one on, page by page, to the last one that is there now."""
+    while True:
+        page = client.get(path, {"from": first, "limit": PAGE, "execution": execution})
+        yield from page["lines"]
+        if not page["lines"] or page["next"] >= page["total"]:
+            return
+        first = page["next"]
+
+
+def _piece(told: dict[str, Any], fresh: bytes) -> None:
+    """A piece of a followed output; a letter that was cut in two shows as such."""
+    text = fresh.decode(errors="replace")
+    _object({"from": told["to"] - len(fresh), "stream": told["stream"], "at_ms": told["at_ms"], "text": text})
+
+
+def _object(value: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()

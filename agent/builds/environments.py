@@ -75,7 +75,11 @@ class Environments:
         Raises PreparationError with the tool's own words; then nothing is left that could be taken for ready.
         """
         interpreter = await self._interpreters.find(request, tell)
-        contents = Contents(lock=lock, source=source if source is not None and source.counts else None)
+        contents = Contents(
+            lock=lock,
+            source=source if source is not None and source.counts else None,
+            wheels=source.wheels if source is not None else (),
+        )
         key = key_of(contents, interpreter)
         known = await asyncio.to_thread(self.ready, key)
         if known is not None:

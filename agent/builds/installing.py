@@ -12,8 +12,8 @@ from pathlib import Path
 from agent.builds.errors import PreparationError
 from agent.builds.interpreters import Interpreter
 from agent.ports.tools import RunTool, ToolCommand, ToolResult
-from agent.ports.uv import config_arguments, short_complaint, uv_environment
-from agent.wire.builds import SOURCE_MARK
+from agent.ports.uv import config_arguments, find_links, short_complaint, uv_environment
+from agent.wire.builds import NO_INDEX_MARK, SOURCE_MARK, marks_of
 
 MAKE_TIMEOUT_S = 120.0
 INSTALL_TIMEOUT_S = 1800.0
@@ -34,6 +34,8 @@ class Source:
     """It is a Python package, which is installed with its requirements."""
     run_once: tuple[str, ...] = ()
     """Commands that complete the environment, run in a copy of the build."""
+    wheels: tuple[Path, ...] = ()
+    """Folders of wheels that the build brings along; the list says by its hashes what is taken of them."""
 
     @property
     def counts(self) -> bool:
@@ -47,6 +49,8 @@ class Contents:
 
     lock: bytes | None = None
     source: Source | None = None
+    wheels: tuple[Path, ...] = ()
+    """Folders that count as an index; they make no difference to what is installed, only to where it comes from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,18 +81,24 @@ class Installer:
         made = await self._run(self._venv(target), MAKE_TIMEOUT_S, tell)
         _check(made, "the environment could not be made")
         if contents.lock is not None:
-            await self._install_list(target, contents.lock)
+            await self._install_list(target, contents.lock, contents.wheels)
         if contents.source is not None:
             await self._add_source(target, contents.source)
 
-    async def _install_list(self, target: _Target, lock: bytes) -> None:
+    async def _install_list(self, target: _Target, lock: bytes, wheels: tuple[Path, ...]) -> None:
         list_path = target.root / _LIST_NAME
         list_path.write_bytes(lock)
-        may_build = lock.startswith(SOURCE_MARK.encode())
+        marks = marks_of(lock)
+        sources = find_links(wheels)
+        if NO_INDEX_MARK in marks:
+            sources = ("--no-index", *sources)
+        may_build = SOURCE_MARK in marks
         if self._uv is None:
-            await self._install_with_pip(target, list_path, may_build=may_build)
+            what = (*(() if may_build else ("--only-binary", ":all:")), *sources, "-r", str(list_path))
+            await self._install_with_pip(target, what)
         else:
-            await self._install_with_uv(self._uv, target, list_path, may_build=may_build)
+            what = (*(() if may_build else ("--no-build",)), *sources, str(list_path))
+            await self._install_with_uv(self._uv, target, what)
 
     async def _add_source(self, target: _Target, source: Source) -> None:
         """Install the build itself, then run what completes the environment, both in a copy: builds are read-only."""
@@ -97,21 +107,22 @@ class Installer:
             await asyncio.to_thread(_copy, source.tree, copy)
             if source.install:
                 target.tell("installing the project")
-                await self._install_project(target, copy)
+                await self._install_project(target, copy, find_links(source.wheels))
             for line in source.run_once:
                 target.tell(f"running {line}"[:200])
                 await self._run_once(target, line, copy)
 
-    async def _install_project(self, target: _Target, copy: Path) -> None:
+    async def _install_project(self, target: _Target, copy: Path, sources: tuple[str, ...]) -> None:
         what = "the project itself could not be installed"
         if self._uv is None:
-            argv: tuple[str, ...] = (str(target.python), "-m", "pip", "install", "--no-deps", "--no-input", str(copy))
+            argv: tuple[str, ...] = (str(target.python), "-m", "pip", "install", "--no-deps", "--no-input")
+            argv = (*argv, *sources, str(copy))
             _check(await self._run(argv, INSTALL_TIMEOUT_S, target.tell), what)
             return
         env = uv_environment(self._folder / "cache", self._folder / "home")
         argv = (
             *(str(self._uv), "pip", "install", *config_arguments(env), "--python", str(target.python)),
-            *("--no-deps", "--link-mode", "copy", "--compile-bytecode", str(copy)),
+            *("--no-deps", "--link-mode", "copy", "--compile-bytecode", *sources, str(copy)),
         )
         # Its build system is in the cache when the same was built before.
         if not (await self._run((*argv, "--offline"), INSTALL_TIMEOUT_S, target.tell)).succeeded:
@@ -138,29 +149,25 @@ class Installer:
             *("--python", str(target.interpreter.path), str(target.root)),
         )
 
-    async def _install_with_uv(self, uv: Path, target: _Target, list_path: Path, *, may_build: bool) -> None:
+    async def _install_with_uv(self, uv: Path, target: _Target, what: tuple[str, ...]) -> None:
         env = uv_environment(self._folder / "cache", self._folder / "home")
         argv = (
             *(str(uv), "pip", "sync", *config_arguments(env), "--python", str(target.python)),
             # `copy` clones where the file system can. `clone` makes hard links where it can't (uv 0.13, ext4): a bot
             # that writes into its environment would then write into uv's cache.
-            *("--require-hashes", "--link-mode", "copy", "--compile-bytecode"),
-            *(() if may_build else ("--no-build",)),
-            str(list_path),
+            *("--require-hashes", "--link-mode", "copy", "--compile-bytecode", *what),
         )
         cached = await self._run((*argv, "--offline"), INSTALL_TIMEOUT_S, target.tell)
         if cached.succeeded:
             return
+        if "--no-index" in what:
+            _check(cached, "packages could not be installed from the build's own wheels")
         target.tell("fetching packages")
         _check(await self._run(argv, INSTALL_TIMEOUT_S, target.tell), "packages could not be installed")
 
-    async def _install_with_pip(self, target: _Target, list_path: Path, *, may_build: bool) -> None:
+    async def _install_with_pip(self, target: _Target, what: tuple[str, ...]) -> None:
         target.tell("fetching packages")
-        argv = (
-            *(str(target.python), "-m", "pip", "install", "--require-hashes", "--no-deps", "--no-input"),
-            *(() if may_build else ("--only-binary", ":all:")),
-            *("-r", str(list_path)),
-        )
+        argv = (*(str(target.python), "-m", "pip", "install", "--require-hashes", "--no-deps", "--no-input", *what),)
         _check(await self._run(argv, INSTALL_TIMEOUT_S, target.tell), "packages could not be installed")
 
     async def _run(self, argv: tuple[str, ...], timeout_s: float, tell: Callable[[str], None]) -> ToolResult:

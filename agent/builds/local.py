@@ -202,7 +202,8 @@ class LocalBuilds:
                 wanted, Preparation(build_id=build_id, state=PreparationState.INSTALLING, progress=0.1, message=message)
             )
 
-        await self._shop.resolver.resolve(wanted.reference, self._hub, say)
+        wheels = await self._shop.preparer.wheels(wanted.reference, self._hub, lambda told: self._say(wanted, told))
+        await self._shop.resolver.resolve(wanted.reference, self._hub, say, wheels)
         wanted.is_settled = True
         _log.info("requirements of %s %s are resolved", wanted.reference.bot, wanted.reference.version)
         told = Preparation(build_id=build_id, state=PreparationState.WANTED, message="requirements are resolved")

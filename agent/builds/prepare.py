@@ -33,6 +33,7 @@ from agent.wire.builds import (
     lock_path,
     manifest_path,
     read_manifest,
+    wheels_in,
 )
 from agent.wire.messages import Preparation
 from agent.wire.task import BuildReference, WireModel
@@ -102,6 +103,15 @@ class Preparer:
             return False
         return prepared.environment is None or self._environments.ready(prepared.environment) is not None
 
+    async def wheels(self, build: BuildReference, hub: HubFiles, tell: Tell) -> tuple[Path, ...]:
+        """Folders of the build's own wheels, which are brought here where there are any. Raises PreparationError."""
+        if await asyncio.to_thread(self._trees.manifest, build.digest) is None:
+            manifest = await self._manifest(build.digest, hub)
+            if not wheels_in(file.path for file in manifest.files):
+                return ()
+            await self._lay_out(build, hub, _Story(build, tell))
+        return await asyncio.to_thread(self._trees.wheels, build.digest)
+
     async def _lay_out(self, build: BuildReference, hub: HubFiles, story: "_Story") -> None:
         if await asyncio.to_thread(self._trees.manifest, build.digest) is not None:
             return
@@ -151,6 +161,7 @@ class Preparer:
             digest=build.digest,
             install=build.launch.install,
             run_once=needs.run_once,
+            wheels=await asyncio.to_thread(self._trees.wheels, build.digest),
         )
         try:
             return await self._environments.ensure(needs.python, lock, story.installing, source)

@@ -14,7 +14,7 @@ from agent.builds.installing import is_temporary
 from agent.builds.interpreters import Interpreters
 from agent.builds.platforms import needs_here
 from agent.ports.tools import RunTool, ToolCommand
-from agent.ports.uv import config_arguments, short_complaint, uv_environment
+from agent.ports.uv import config_arguments, find_links, short_complaint, uv_environment
 from agent.wire.builds import LOCK_MAX_BYTES, SOURCE_MARK, lock_path, requirements_path
 from agent.wire.python_versions import floor_of
 from agent.wire.task import BuildReference
@@ -32,8 +32,13 @@ class RunnerResolver:
         self._uv = uv
         self._interpreters = interpreters
 
-    async def resolve(self, build: BuildReference, hub: HubFiles, tell: Callable[[str], None]) -> None:
-        """Fetch the requirements, resolve them here, upload the list. Raises PreparationError."""
+    async def resolve(
+        self, build: BuildReference, hub: HubFiles, tell: Callable[[str], None], wheels: tuple[Path, ...] = ()
+    ) -> None:
+        """Fetch the requirements, resolve them here, upload the list. Raises PreparationError.
+
+        `wheels` are folders of wheels that the build brings along.
+        """
         if self._uv is None:
             raise PreparationError("this runner has no uv to resolve requirements with; install uv", is_permanent=True)
         wanted = await read_all(hub, requirements_path(build.digest, build.build_id), LOCK_MAX_BYTES)
@@ -44,15 +49,16 @@ class RunnerResolver:
             work = Path(name)
             (work / "requirements.in").write_bytes(wanted)
             floor = floor_of(build.launch.python) or interpreter.version
-            lock = await self._compile(self._uv, work, interpreter.path, floor)
+            asked = ("--python-version", floor, "--python", str(interpreter.path), *find_links(wheels))
+            lock = await self._compile(self._uv, work, asked)
         await hub.upload(lock_path(build.digest, build.build_id), f"{SOURCE_MARK}\n{lock}".encode())
 
-    async def _compile(self, uv: Path, work: Path, python: Path, floor: str) -> str:
+    async def _compile(self, uv: Path, work: Path, asked: tuple[str, ...]) -> str:
         env = uv_environment(self._folder / "cache", self._folder / "home")
         argv = (
             *(str(uv), "pip", "compile", *config_arguments(env), "--quiet"),
             *("--universal", "--generate-hashes", "--no-header", "--no-annotate"),
-            *("--python-version", floor, "--python", str(python), "--no-python-downloads"),
+            *(*asked, "--no-python-downloads"),
             *("--output-file", "requirements.lock", "requirements.in"),
         )
         result = await self._run_tool(ToolCommand(argv=argv, env=env, cwd=work, timeout_s=RESOLVE_TIMEOUT_S))

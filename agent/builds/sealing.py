@@ -5,9 +5,11 @@ thrown away and made again: a crash or a power cut never leaves half of one.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
+import stat
 import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +23,7 @@ LOCK_WAIT_S = 1800.0
 """How long one preparation waits for another that makes the same."""
 
 READY = ".ready"
-FORMAT = 1
+FORMAT = 2
 _LOCK_POLL_S = 0.2
 _SYNCS_AT_ONCE = 8
 
@@ -43,12 +45,17 @@ def seal(root: Path, disk: Disk) -> None:
         list(pool.map(sync, files))
     for folder, _ in walked:
         disk.sync_folder(folder)
-    disk.write_durable(root / READY, json.dumps({"format": FORMAT, "files": inventory(root)}).encode())
+    size = sum(path.lstat().st_size for path in files)
+    body = {"format": FORMAT, "files": inventory(root), "bytes": size}
+    disk.write_durable(root / READY, json.dumps(body).encode())
     disk.sync_folder(root.parent)
 
 
 def inventory(root: Path) -> str:
-    """A digest over names, lengths and link targets of everything below `root`: tells a changed or a torn one."""
+    """A digest over names, lengths, times of change and link targets below `root`: tells a changed or a torn one.
+
+    No content is read: the bots of a shared folder would wait for that.
+    """
     seen = hashlib.sha256()
     for folder, folders, names in os.walk(root):
         folders.sort()
@@ -56,7 +63,9 @@ def inventory(root: Path) -> str:
             path = Path(folder, name)
             if path.parent == root and name == READY:
                 continue
-            what = str(path.readlink()) if path.is_symlink() else str(path.lstat().st_size)
+            seen_now = path.lstat()
+            is_link = stat.S_ISLNK(seen_now.st_mode)
+            what = str(path.readlink()) if is_link else f"{seen_now.st_size} {seen_now.st_mtime_ns}"
             seen.update(f"{path.relative_to(root).as_posix()}\0{what}\n".encode(errors="surrogateescape"))
     return seen.hexdigest()
 
@@ -68,6 +77,20 @@ def read_ready(said: bytes) -> str | None:
         return str(body["files"]) if body["format"] == FORMAT else None
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def bytes_sealed(said: bytes) -> int | None:
+    """How large a folder was when its `.ready` was written; None for what is no such file."""
+    try:
+        return int(json.loads(said)["bytes"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def mark_used(root: Path) -> None:
+    """Remember that it is used now: cleaning begins with what was used longest ago. One call of the kernel."""
+    with contextlib.suppress(OSError):
+        os.utime(root / READY)
 
 
 @asynccontextmanager

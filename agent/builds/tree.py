@@ -11,7 +11,7 @@ from pathlib import Path
 
 from agent.builds.store import FileStore, sha256_of
 from agent.ports.files import Disk
-from agent.wire.builds import Manifest, ManifestError, read_manifest
+from agent.wire.builds import Manifest, ManifestError, read_manifest, wheels_in
 
 _MANIFEST = "manifest.json"
 
@@ -47,6 +47,12 @@ class Trees:
         except OSError:
             return None
         return manifest if is_whole else None
+
+    def wheels(self, digest: str) -> tuple[Path, ...]:
+        """Folders of the build's own wheels, which count as an index (bot-packages.md §3, offline)."""
+        manifest = self.manifest(digest)
+        paths = wheels_in(file.path for file in manifest.files) if manifest is not None else ()
+        return tuple(dict.fromkeys((self.path(digest) / path).parent for path in paths))
 
     def lay_out(self, manifest: Manifest, digest: str) -> None:
         """Make the tree of a build whose files are all in the store. Blocks: each file is read and checked.

@@ -97,3 +97,15 @@ def test_a_runners_list_has_exact_versions_with_hashes_and_all_that_was_asked_fo
 def test_any_other_list_of_a_runner_is_refused(text: str) -> None:
     with pytest.raises(RequirementError):
         check_lock(text, frozenset({"a"}))
+
+
+def test_a_package_may_name_its_own_wheels_and_nothing_else() -> None:
+    """bot-packages.md §3, offline: `--no-index` and its own folders are understood, any other place is refused."""
+    text = "--no-index\n--find-links ./wheels/\n-f vendor\n--find-links=wheels\na==1\n-r more.txt\n"
+    files = {"requirements.txt": text.encode(), "more.txt": b"b\n"}
+    found = collect("requirements.txt", files.get)
+    assert (("a==1", "b"), True) == (found.lines, found.no_index)
+    assert not collect("more.txt", files.get).no_index
+    for place in ("../wheels", "/srv/wheels", "https://evil.example/", "other", "file:wheels"):
+        with pytest.raises(RequirementError, match="wheels/ or vendor/"):
+            lines(f"--find-links {place}\na\n")

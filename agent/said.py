@@ -43,19 +43,15 @@ class Spoken:
     """What the runner has to say of the bot's files."""
 
 
-_NOTHING = Spoken()
-
-
 def said_fact(spoken: Spoken, at: datetime, mask: Mask) -> SaidFact | None:
     """The fact; None where nothing was said."""
-    if spoken == _NOTHING:
+    is_silent = not (spoken.outputs or spoken.summary.strip() or spoken.annotations or spoken.faults)
+    if is_silent and not any(spoken.counts.values()):
         return None  # Masking, too, costs something the first time.
     outputs, left_out = fitting({mask(name): mask(value) for name, value in spoken.outputs.items()})
     faults = (*spoken.faults, *([left_out] if left_out else []))
-    summary, is_cut = _cut(mask(spoken.summary))
+    summary, is_cut = _cut(mask(spoken.summary)) if spoken.summary else ("", False)
     annotations = _bounded(_masked(one, mask) for one in (*faults, *spoken.annotations))
-    if not (outputs or summary.strip() or annotations):
-        return None
     return SaidFact(
         at=at,
         outputs=outputs,

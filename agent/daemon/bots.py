@@ -95,6 +95,8 @@ class Bots:
     def __init__(self, house: House, uplink: Uplink) -> None:
         self._house = house
         self._uplink = uplink
+        self._posting = asyncio.Lock()
+        """One append at a time: a failed one is cut off again, and must cut off no other."""
 
     @property
     def adopting(self) -> bool:
@@ -134,7 +136,8 @@ class Bots:
         keeper = self._keeper(execution_id)
         if keeper.end_told:
             raise ExecutionGoneError(execution_id)
-        await asyncio.to_thread(keep_posted, keeper.folder, keeper.house.disk, outputs)
+        async with self._posting:
+            await asyncio.to_thread(keep_posted, keeper.folder, keeper.house.disk, outputs)
 
     def note_progress(self, execution_id: str, percent: float | None, text: str) -> None:
         """The newest word counts."""

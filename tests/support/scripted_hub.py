@@ -38,6 +38,7 @@ from agent.wire.messages import (
     OutputRewind,
     Permit,
     Preparation,
+    Progress,
     Query,
     Resumed,
     ResumeEnd,
@@ -71,6 +72,7 @@ class Heard:
     facts: dict[int, Fact] = field(default_factory=dict)
     output: bytearray = field(default_factory=bytearray)
     gaps: list[Gap] = field(default_factory=list)
+    progress: list[Progress] = field(default_factory=list)
 
     def kinds(self) -> list[str]:
         """Kinds of its facts, in their order."""
@@ -303,6 +305,8 @@ class ScriptedHub:
                 self.credits.pop(message.slot, None)
             case Preparation():
                 self.preparations[message.build_id] = message
+            case Progress():
+                self.heard[message.execution_id].progress.append(message)
             case OutputGap():
                 self.heard[message.execution_id].gaps.append(message.gap)
 

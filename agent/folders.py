@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 
 from agent.ports.files import Disk
 from agent.wire.ids import WireExecutionId, WireTaskId
-from agent.wire.task import WireModel, Work
+from agent.wire.task import Limits, WireModel, Work
 
 ORDER_NAME = "order.json"
 
@@ -43,6 +43,8 @@ class StoredOrder(WireModel):
     """Folders of the control groups that limit it, by controller."""
     kept: tuple[str, ...] = ()
     """Controllers whose limit the kernel kept when it was handed over."""
+    limits: Limits | None = None
+    """Bounds that the hub set while it ran; None while those of `work` stand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

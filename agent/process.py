@@ -13,6 +13,7 @@ What the daemon calls:
     kill_leftovers(id, started_after) -> list[int]
 """
 
+import mmap
 import os
 import signal
 import sys
@@ -82,7 +83,7 @@ def usage_of(pid: int) -> Usage | None:
         return None
     # utime, stime, cutime, cstime; then num_threads and rss of proc(5), counted from the state.
     ticks = sum(int(field) for field in fields[11:15])
-    return Usage(threads=int(fields[17]), cpu_seconds=ticks / 100, resident_bytes=int(fields[21]) * _PAGE_BYTES)
+    return Usage(threads=int(fields[17]), cpu_seconds=ticks / 100, resident_bytes=int(fields[21]) * mmap.PAGESIZE)
 
 
 def memory_share_of(pid: int) -> int | None:
@@ -207,7 +208,6 @@ def _started_boot_ns(pid: int) -> int:
 
 
 _boot_id: list[str] = []
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if sys.platform != "win32" else 4096
 _TICK_NS = 10_000_000
 """USER_HZ is 100 on every Linux that CPython runs on."""
 

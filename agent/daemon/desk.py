@@ -7,7 +7,7 @@ from typing import assert_never
 from agent.daemon.handover import hand_over, order_of
 from agent.daemon.house import House, shim_stamp
 from agent.daemon.keeper import Keeper
-from agent.daemon.limiting import tell_limits
+from agent.daemon.limiting import keep_limits
 from agent.daemon.uplink import DRAINING_BY_HUB
 from agent.execution import LocalExecution
 from agent.execution_events import CannotStart, ForgetAsked, StopAsked
@@ -137,8 +137,8 @@ class Desk:
     def _set_limits(self, changed: SetLimits) -> None:
         keeper = self._house.keepers.get(changed.execution_id)
         if keeper is not None and changed.fence == keeper.value.fence:
-            keeper.limits = changed.limits
-            keeper.spawn(tell_limits(keeper), "limits")
+            keeper.order = keeper.order.model_copy(update={"limits": changed.limits})
+            keeper.spawn(keep_limits(keeper), "limits")
 
     def _forget(self, execution_id: str) -> None:
         keeper = self._house.keepers.get(execution_id)

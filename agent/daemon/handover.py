@@ -92,7 +92,9 @@ async def _prepare(keeper: "Keeper", start: Start) -> RunningShim | None:
     """Everything before a shim has the order. None when it was voided meanwhile."""
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     # One hop for all of it: each costs as much as what is done in it.
-    plan, keeper.order = await asyncio.to_thread(_lay_out, keeper, start, token)
+    plan, order = await asyncio.to_thread(_lay_out, keeper, start, token)
+    # Limits may have been changed meanwhile.
+    keeper.order = order.model_copy(update={"limits": keeper.order.limits})
     masks = (token.encode(), *secret_values(start.work))
     keeper.masks.add(masks)
     keeper.masks_known = True

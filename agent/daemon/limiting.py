@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from agent.cgroups.choice import CPU, MEMORY, PIDS
 from agent.cgroups.groups import Group, Wanted, hold, make_group
 from agent.execution import Phase
+from agent.folders import write_order
 from agent.shim.bounds import Bounds
 from agent.shim.client import LiveLimits, ShimGone, ShimRefused
 from agent.wire.task import Limits
@@ -76,12 +77,32 @@ def cpus_of(limits: Limits, kept: frozenset[str], execution_id: str) -> tuple[in
     return tuple(sorted((ours + ours)[first : first + count]))
 
 
+async def keep_limits(keeper: "Keeper") -> None:
+    """Note the limits that the hub set, for the next daemon, and bring them into force."""
+    try:
+        await asyncio.to_thread(_store, keeper)
+    except OSError as error:
+        # They are in force without it, and the hub says them again after each resume.
+        log.warning("%s: its new limits are not noted: %s", keeper.execution_id, error)
+    await tell_limits(keeper)
+
+
+def needs_telling(keeper: "Keeper") -> bool:
+    """Whether the shim that was just reached must be told limits: changed ones, and after a start of the daemon all.
+
+    A unit that ends takes the controllers from its groups, and their limits with them (packaging.md §4).
+    """
+    order = keeper.order
+    return order.limits is not None or (bool(order.kept) and keeper.house.is_adopting)
+
+
 async def tell_limits(keeper: "Keeper") -> None:
-    """Bring the limits that the hub set while it ran into force: kernel first, then its shim. Again is harmless.
+    """Bring the limits that count now into force: kernel first, then its shim. Again is harmless.
 
     A shim that is not reached now is told when it is; a lost change is said again by the hub at the next resume.
     """
-    limits, client = keeper.limits, keeper.client
+    order, client = keeper.order, keeper.client
+    limits = order.limits or (order.work.limits if order.work else None)
     if limits is None or client is None or keeper.value.phase is not Phase.STARTED:
         return
     live = await asyncio.to_thread(_live_limits, keeper, limits)
@@ -91,6 +112,12 @@ async def tell_limits(keeper: "Keeper") -> None:
         log.info("%s: its shim was not told its new limits yet", keeper.execution_id)
     except ShimRefused as error:
         log.error("%s: its shim refuses its new limits: %s", keeper.execution_id, error)  # noqa: TRY400
+
+
+def _store(keeper: "Keeper") -> None:
+    # Before the hand-over the order is written with its nonce, and with this.
+    if keeper.value.phase is Phase.STARTED:
+        write_order(keeper.folder, keeper.order, keeper.house.disk)
 
 
 def _live_limits(keeper: "Keeper", limits: Limits) -> LiveLimits:

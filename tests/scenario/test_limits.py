@@ -1,9 +1,13 @@
 """Limits from the command line to a real bot's end: set, exceeded, changed in mid-run (core.md §4, S20, R30, R34)."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.rig import Rig, bots_alive
+from tests.support.waiting import eventually
 
 EATS = "held = []\nwhile True: held.append(bytearray(b'x') * (1 << 20))\n"
 SILENT = "import time\nprint('up', flush=True)\ntime.sleep(600)\n"
@@ -104,6 +108,29 @@ async def test_an_operator_changes_a_running_bots_limits(tmp_path: Path) -> None
         refused = await rig.botyard("task", "limit", number, "--memory", "1G", code=None)
         assert refused.code != 0
         assert "has finished (timed_out)" in refused.err.decode()
+
+
+async def test_a_new_daemon_sets_limits_again(tmp_path: Path) -> None:
+    """A unit that ends takes the limits of its groups with it; the daemon that adopts writes them again (§4)."""
+    async with Rig(tmp_path) as rig:
+        await rig.add_runner("desk-1")
+        await rig.deploy("silent", {"main.py": SILENT})
+        await rig.botyard("automation", "edit", "silent", "--processes", "40", *QUICK)
+        task = await rig.send("POST", "/api/v1/tasks", {"automation": "silent"})
+        await rig.printed(task["id"], b"up")
+        execution = (await rig.task(task["id"]))["execution"]
+        order = json.loads((rig.home("desk-1") / "executions" / execution / "order.json").read_text())
+        if "pids" not in order["kept"]:
+            pytest.skip("no control group may be limited here")
+        limit = Path(order["groups"]["pids"]) / "pids.max"
+        assert limit.read_text() == "40\n"
+        await rig.runners["desk-1"].kill()
+        limit.write_text("max")
+        await rig.start_runner("desk-1")
+        await eventually(lambda: limit.read_text() == "40\n", saying="the limit is written again")
+        await rig.botyard("task", "kill", str(task["number"]))
+        await rig.finished(task["id"])
+        await eventually(lambda: not limit.parent.exists(), saying="the group is removed")
 
 
 async def test_a_bad_limit_is_one_sentence(tmp_path: Path) -> None:

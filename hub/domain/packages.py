@@ -102,7 +102,7 @@ def _rule_and_entry(package: Package, options: PackageOptions) -> tuple[Rule, st
     rules = [rule for rule in RULES if options.kind in {None, rule.kind}]
     if options.entry is not None:
         return _named(package, options.entry, rules)
-    if options.command is not None and options.kind is None:
+    if options.command is not None and options.kind in {None, EXECUTABLE.kind}:
         # A command line of one's own needs no entry: it is BotCity's "COMMAND" technology (maestro.md §5).
         return EXECUTABLE, ""
     for rule in rules:

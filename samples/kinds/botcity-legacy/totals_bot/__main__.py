@@ -1,0 +1,3 @@
+from totals_bot.bot import main
+
+main()

@@ -15,7 +15,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from agent.masking import MASK, PatternSet, is_maskable, mask_text
+from agent.masking import MASK, Masker, PatternSet, is_maskable, mask_text
 from agent.shim.exit_file import ANNOTATIONS_MAX
 from agent.shim.wire import Message
 from agent.wire.lines import (
@@ -64,15 +64,17 @@ class LineDesk:
         self._reader = LineReader()
         self._annotations: list[Remark] = []
         self._counts: dict[AnnotationLevel, int] = {}
-        self._progress: LineCommand | None = None
+        self._progress_line: bytes | None = None
         self._is_progress_told = True
         self._progress_due_ns = 0
 
     @property
     def progress(self) -> Progress | None:
         """The last one, without secrets."""
-        said = self._progress
-        return None if said is None else Progress(percent=percent_of(said), text=self._clean(said.text, TEXT_MAX))
+        if self._progress_line is None:
+            return None
+        said = self._without_secrets(self._progress_line, LineWord.PROGRESS)
+        return Progress(percent=percent_of(said), text=self._clean(said.text, TEXT_MAX))
 
     @property
     def progress_due_ns(self) -> int | None:
@@ -106,9 +108,11 @@ class LineDesk:
                 self._mask(command.text)
                 return True
             case LineWord.PROGRESS:
-                self._progress, self._is_progress_told = command, False
+                self._progress_line, self._is_progress_told = line, False
             case LineWord.ERROR | LineWord.WARNING | LineWord.NOTICE:
-                self._annotate(remark_of(command))
+                self._count(AnnotationLevel(command.word))
+                if len(self._annotations) < ANNOTATIONS_MAX:
+                    self._keep(remark_of(self._without_secrets(line, command.word)))
             case _:
                 pass
         return False
@@ -128,16 +132,25 @@ class LineDesk:
             self._add_masks([value])
             self._tell({"event": "masks", "masks": [b64encode(value).decode()]})
         elif value.strip(b"* "):
-            self._annotate(_TOO_SHORT)
+            self._count(_TOO_SHORT.level)
+            self._keep(_TOO_SHORT)
 
-    def _annotate(self, annotation: Remark | None) -> None:
-        if annotation is None:
-            return
-        self._counts[annotation.level] = self._counts.get(annotation.level, 0) + 1
-        if len(self._annotations) < ANNOTATIONS_MAX:
+    def _without_secrets(self, line: bytes, word: LineWord) -> LineCommand:
+        """The command of a line, masked before its escapes are taken out, which would make another form of a secret."""
+        masker = Masker(self._patterns)
+        masked = masker.feed(line) + masker.end()
+        found = LineReader().read(masked.decode("utf-8", "surrogateescape"))
+        # Where the command itself is part of a secret, nothing else of its line is told.
+        return found or LineCommand(word=word, text=MASK.decode())
+
+    def _count(self, level: AnnotationLevel) -> None:
+        self._counts[level] = self._counts.get(level, 0) + 1
+
+    def _keep(self, remark: Remark | None) -> None:
+        if remark is not None and len(self._annotations) < ANNOTATIONS_MAX:
             # Secrets before the cut, which could leave half of one; those that come later, when it is asked for.
-            title, text = self._clean(annotation.title, TITLE_MAX), self._clean(annotation.text, TEXT_MAX)
-            self._annotations.append(Remark(level=annotation.level, title=title, text=text))
+            title, text = self._clean(remark.title, TITLE_MAX), self._clean(remark.text, TEXT_MAX)
+            self._annotations.append(Remark(level=remark.level, title=title, text=text))
 
     def _clean(self, text: str, length: int) -> str:
         readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -140,6 +140,23 @@ def test_remarks_are_kept_without_secrets_and_counted() -> None:
     assert bot.desk.annotation_counts == {AnnotationLevel.ERROR: 60, AnnotationLevel.WARNING: 1}
 
 
+def test_escapes_that_are_taken_out_leave_no_secret() -> None:
+    """A percent-encoded secret in a value would be half decoded, which is no form that anybody looks for (found so)."""
+    bot = Bot(b"50%<off>:now,\xff")
+    escaped = b"50%25%3Coff%3E%3Anow%2C%FF"
+    bot.out.write(b"::error title=%s::%s\n::progress percent=1::%s\n" % (escaped, escaped, escaped))
+    assert bot.desk.annotations == (Remark(level=AnnotationLevel.ERROR, title="***", text="***"),)
+    assert bot.desk.progress is not None
+    assert bot.desk.progress.text == "***"
+
+
+def test_where_the_command_itself_is_secret_nothing_of_its_line_is_told() -> None:
+    """Its level counts; a text that could not be masked before its escapes were taken out is left out."""
+    bot = Bot(b"50%off", b"::notice::")
+    bot.out.write(b"::notice::50%25off\n")
+    assert bot.desk.annotations == (Remark(level=AnnotationLevel.NOTICE, title="", text="***"),)
+
+
 def test_who_masks_too_little_is_told() -> None:
     """A value that is too short to be masked is named as such, not passed over in silence."""
     bot = Bot()

@@ -65,6 +65,9 @@ def run(settings: Settings) -> int:
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     if sys.platform == "win32":
+        from hub import stock_tls
+
+        stock_tls.slim()
         return None
     import uvloop
 

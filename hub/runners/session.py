@@ -86,7 +86,8 @@ class RunnerSession:
 
     # fmt: off
     __slots__ = (
-        "_closing", "_drain", "_group", "_hub", "_opened", "_sessions", "_socket", "_transport", "_why", "_writer",
+        "_closing", "_drain", "_group", "_hub", "_leaving", "_opened", "_sessions", "_socket", "_transport", "_why",
+        "_writer",
         "acks", "ended", "heard_s", "inbox", "last_epoch", "progress", "ticket",
     )
     # fmt: on
@@ -107,9 +108,10 @@ class RunnerSession:
         self.acks = OutputAcks(self.send)
         self._writer = OrderedWriter(connection.socket, connection.transport, self._start_drain)
         self._transport = connection.transport
-        self._closing = Flag()
+        self._closing = False
         self._group: asyncio.TaskGroup | None = None
         self._drain: asyncio.Task[None] | None = None
+        self._leaving: asyncio.Task[None] | None = None
         self._why: tuple[ByeReason, str] | None = None
 
     @property
@@ -146,7 +148,7 @@ class RunnerSession:
 
     def send(self, message: ToRunner) -> None:
         """Send in order, now if the socket takes it; a session whose backlog is full is closed."""
-        if self._closing.is_set():
+        if self._closing:
             return
         if isinstance(message, Start):
             self._sessions.own(message.execution_id, self)
@@ -160,7 +162,7 @@ class RunnerSession:
 
     def close(self, reason: ByeReason, message: str = "") -> None:
         """Say goodbye and end the session soon; returns at once. No credit of it is given out from now on."""
-        if self._closing.is_set():
+        if self._closing:
             return
         self._why = (reason, message)
         self._hub.book.drop_session(self.runner_id, self.epoch)
@@ -168,12 +170,12 @@ class RunnerSession:
         bye = Bye(reason=reason, message=message, reconnect_after_s=come_back_s)
         with suppress(BacklogFull):
             self._writer.put(encode(bye))
-        self._closing.set()
+        self._end()
 
     @property
     def is_closing(self) -> bool:
         """Whether its end has begun: from then on its ticket is worth nothing."""
-        return self._closing.is_set()
+        return self._closing
 
     @property
     def why(self) -> str:
@@ -186,16 +188,20 @@ class RunnerSession:
         """Live until the socket ends, the runner breaks the protocol, or `close` is called."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            running = [group.create_task(self._part(part)) for part in (self._read(), work(self))]
             if self._writer.has_backlog:
                 self._start_drain()
+            if self._closing:
+                self._start_farewell()
+            worker = group.create_task(self._part(work(self)))
             try:
-                await self._closing.wait()
-                await self._farewell()
+                # The reader is this task itself; a farewell closes the socket, and so ends it.
+                await self._part(self._read())
+                if self._leaving is not None:
+                    await self._leaving
             finally:
                 self._group = None
                 self.acks.close()
-                for task in (*running, *([self._drain] if self._drain else [])):
+                for task in filter(None, (worker, self._drain, self._leaving)):
                     task.cancel()
 
     def _start_drain(self) -> None:
@@ -203,10 +209,14 @@ class RunnerSession:
         if self._group is not None and (self._drain is None or self._drain.done()):
             self._drain = self._group.create_task(self._part(self._writer.flush(), is_for_life=False))
 
+    def _start_farewell(self) -> None:
+        if self._group is not None and self._leaving is None:
+            self._leaving = self._group.create_task(self._farewell())
+
     def give_up(self) -> None:
         """The runner was silent for too long: the link is dead, whatever the system says of it (R42)."""
         log.info("runner %s is silent or gone", self.runner_id)
-        self._closing.set()
+        self._end()
 
     async def _part(self, part: Coroutine[None, None, None], *, is_for_life: bool = True) -> None:
         """Run one part; when it fails the session ends, and says why where that is the runner's business.
@@ -230,7 +240,11 @@ class RunnerSession:
         except Exception:
             log.exception("session of runner %s failed", self.runner_id)
             self.close("overload", "the hub failed")
-        self._closing.set()
+        self._end()
+
+    def _end(self) -> None:
+        self._closing = True
+        self._start_farewell()
 
     async def _farewell(self) -> None:
         """Flush what is queued and close; a runner that does not read is cut off (S5: within 5 s)."""

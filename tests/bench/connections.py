@@ -6,17 +6,22 @@ the connections take. The figure is resident memory with all of them linked less
 
 import argparse
 import asyncio
+import itertools
 import json
+import ssl
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import aiohttp
 import psutil
 
-from agent.wire.messages import Heartbeat, HeartbeatAck
+from agent.link import Address, Link, LinkClosedError, dial, make_nonce, parse_address
+from agent.wire.codec import decode_to_runner, encode
+from agent.wire.messages import Challenge, Heartbeat, HeartbeatAck, ResumeEnd, SlotFree, ToRunner, Welcome
 from tests.support.certificates import Authority
 from tests.support.rig import Rig
 from tests.support.scripted_runner import ScriptedRunner, stamp_now
@@ -26,7 +31,9 @@ _BEAT_S = 10.0
 _SETTLED_KB = 64
 _SETTLE_S = 1.0
 _SETTLE_ROUNDS = 20
-_BUSY = 503
+_BUSY = "503"
+
+T = TypeVar("T", bound=ToRunner)
 
 
 async def measure(n: int, *, tls: bool) -> float:
@@ -44,7 +51,7 @@ async def measured(n: int, *, tls: bool) -> dict[str, float]:
             enrolled = time.monotonic()
             await rig.hub.end()
             await rig.start_hub()
-            kb, took_s = await _linked(rig.hub.pid, runners)
+            kb, took_s = await _linked(rig, runners)
             return {"kb_per_connection": kb, "enrol_s": enrolled - begin, "link_s": took_s}
 
 
@@ -61,42 +68,43 @@ def _token(rig: Rig) -> str:
 
 
 async def _enrolled(rig: Rig, http: aiohttp.ClientSession, n: int) -> list[ScriptedRunner]:
-    """Runners with keys of their own, each by a token of its own. Their links get a client of their own."""
-    links = rig.client()
-    runners = [ScriptedRunner(url=rig.url, client=links) for _ in range(n)]
+    """Runners with keys of their own, each by a token of its own."""
+    runners = [ScriptedRunner(url=rig.url, client=http) for _ in range(n)]
 
     async def enrol(number: int) -> None:
         async with http.post(f"{rig.url}/api/v1/enrolment-tokens", json={}) as answer:
             token = (await answer.json())["token"]
-        status, said = await runners[number].enrol(token, f"vm{number}")
+        status, said = await runners[number].enrol(token, f"vm{number}")  # its token goes before the client's key
         assert status == 201, said
 
     await _by_few(enrol, range(n))
     return runners
 
 
-async def _linked(pid: int, runners: Sequence[ScriptedRunner]) -> tuple[float, float]:
+async def _linked(rig: Rig, runners: Sequence[ScriptedRunner]) -> tuple[float, float]:
     """(KB a connection, seconds that linking took). All are linked at the same time when the figure is taken."""
-    crowd = Crowd()
-    try:
-        async with asyncio.TaskGroup() as group:
-            await crowd.join(group, runners[:1])
-            before = await _settled_kb(pid)
-            begin = time.monotonic()
-            await crowd.join(group, runners[1:])
-            took_s = time.monotonic() - begin
-            after = await _settled_kb(pid)
-            assert crowd.linked == len(runners), f"{crowd.linked} of {len(runners)} are linked"
-            crowd.leave.set()
-    finally:
-        await runners[0].client.close()
+    # Not the runner's own context, which reads the system's whole store at each dial: one process dials a thousand.
+    tls = ssl.create_default_context(cafile=str(rig.ca)) if rig.ca else None
+    crowd = Crowd(parse_address(rig.url, insecure=False), tls)
+    async with asyncio.TaskGroup() as group:
+        await crowd.join(group, runners[:1])
+        before = await _settled_kb(rig.hub.pid)
+        begin = time.monotonic()
+        await crowd.join(group, runners[1:])
+        took_s = time.monotonic() - begin
+        after = await _settled_kb(rig.hub.pid)
+        linked = crowd.linked
+        crowd.leave.set()
+    assert linked == len(runners), f"{linked} of {len(runners)} are linked"
     return (after - before) / (len(runners) - 1), took_s
 
 
 class Crowd:
-    """Runners that are linked, idle, and say so every ten seconds, as real ones do."""
+    """Runners that dial as real ones do, are idle, and say so every ten seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: Address, tls: ssl.SSLContext | None) -> None:
+        self._address = address
+        self._tls = tls
         self.linked = 0
         self.leave = asyncio.Event()
 
@@ -112,30 +120,46 @@ class Crowd:
 
     async def _live(self, runner: ScriptedRunner, up: asyncio.Event) -> None:
         while True:
+            nonce = make_nonce()
             try:
-                return await self._session(runner, up)
-            except aiohttp.WSServerHandshakeError as error:
+                link = await dial(self._address, nonce, self._tls)
+            except LinkClosedError as error:
                 # The hub's admission: a herd is spread, and comes again.
-                if error.status != _BUSY:
+                if _BUSY not in str(error):
                     raise
                 await asyncio.sleep(0.5)
-
-    async def _session(self, runner: ScriptedRunner, up: asyncio.Event) -> None:
-        async with runner.connect() as session:
-            await session.offer()
+                continue
+            await _welcomed(link, runner, nonce)
             self.linked += 1
-            try:
-                for number in range(1, 1_000_000):
-                    await session.send(Heartbeat(number=number, stamp=stamp_now()))
-                    await session.next(HeartbeatAck, within=30)
-                    session.seen.clear()
-                    up.set()
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(_BEAT_S):
-                            await self.leave.wait()
-                            return
-            finally:
-                self.linked -= 1
+            await self._beat(link, up)
+            await link.close("enough")
+            return
+
+    async def _beat(self, link: Link, up: asyncio.Event) -> None:
+        for number in itertools.count(1):
+            await link.send(encode(Heartbeat(number=number, stamp=stamp_now())))
+            await _next(link, HeartbeatAck)
+            up.set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_BEAT_S):
+                    await self.leave.wait()
+                    return
+
+
+async def _welcomed(link: Link, runner: ScriptedRunner, nonce: str) -> None:
+    """The handshake, an empty inventory, one free slot."""
+    await link.send(encode(runner.answer(await _next(link, Challenge), nonce)))
+    await _next(link, Welcome)
+    await link.send(encode(ResumeEnd(prepared=())))
+    await link.send(encode(SlotFree(slot=0, generation=1, stamp=stamp_now())))
+
+
+async def _next(link: Link, kind: type[T]) -> T:
+    """The next message of this kind; others are passed over."""
+    while True:
+        message = decode_to_runner(str(await link.receive()))
+        if isinstance(message, kind):
+            return message
 
 
 async def _by_few(do: Callable[[int], Awaitable[None]], numbers: Sequence[int]) -> None:

@@ -114,6 +114,11 @@ class ScriptedRunner:
             self._check(challenge, nonce)
             yield socket, challenge
 
+    def answer(self, challenge: Challenge, nonce: str) -> Hello:
+        """The hello to a proven challenge, for a link that this runner did not dial itself."""
+        self._check(challenge, nonce)
+        return self._hello(challenge, {})
+
     def _check(self, challenge: Challenge, nonce: str) -> None:
         """S2, S6: the hub is the one that enrolment pinned, and it is alive now."""
         assert self.enrolled is not None

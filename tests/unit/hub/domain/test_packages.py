@@ -6,6 +6,7 @@ from agent.wire.words import Kind, ReportPolicy
 from hub.domain.kinds import RULES
 from hub.domain.package_options import OptionError, PackageOptions, parse
 from hub.domain.packages import Package, PackageError, Recognised, recognise
+from hub.domain.requirements import Requirements
 
 
 def package(*plain: str, **contents: bytes) -> Package:
@@ -170,7 +171,7 @@ def test_requirements_are_taken_along_with_their_includes() -> None:
     )
     wanted = tell(found).requirements
 
-    assert wanted is not None
+    assert isinstance(wanted, Requirements)
     assert "idna\nrequests>=2\n" == wanted.text()
 
 

@@ -1,4 +1,4 @@
-"""Where there is no uvloop (Windows): asyncio's own TLS holds 256 KiB of buffer a connection; 16 are enough (core.md §5).
+"""Where there is no uvloop (Windows): asyncio's own TLS buffers 256 KiB a connection; 16 are enough (core.md §5).
 
 283 KB a connection [M], 42 with the smaller buffer. The name is CPython's own affair; a test fails when it is gone.
 """

@@ -19,11 +19,15 @@ _OWN = Path("/proc/self/cgroup")
 
 
 class LimitMode(StrEnum):
-    """How a machine keeps limits, as its runner tells: by the kernel's groups, or by rlimits and the shim's watch."""
+    """How a machine keeps limits, as its runner tells: by the kernel's groups, else by rlimits and the shim's watch.
+
+    `watch`: by the shim's watch alone (Windows): neither CPU cores nor open files nor file sizes are limited there.
+    """
 
     CGROUP2 = "cgroup2"
     CGROUP1 = "cgroup1"
     RLIMIT = "rlimit"
+    WATCH = "watch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +46,7 @@ def chosen() -> Hierarchies:
     On v2 the daemon moves into a group of its own: a group that hands controllers down holds no process.
     """
     if sys.platform != "linux":
-        return Hierarchies()
+        return Hierarchies(mode=LimitMode.WATCH if sys.platform == "win32" else LimitMode.RLIMIT)
     try:
         found = find(_MOUNTS.read_text(), _OWN.read_text())
     except OSError:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 FIRST_LOOK_S = 0.1
 SLOW_LOOK_S = 1.0
-_KEPT_LOOK_S = 0.5
+_HASTY_LOOK_S = 0.5
+_NEARER_LOOK_S = 0.25
 _BUSY_SHARE = 20
 """A look that takes long comes seldom: at most one twentieth of the shim's time."""
 _FLOOD = 2
@@ -90,9 +91,10 @@ def next_look_s(bounds: Bounds, seen: Seen, looks: int, took_s: float) -> float:
         if allowed is not None
     ]
     share = max(shares, default=0.0)
-    usual_s = SLOW_LOOK_S if share < 0.5 else _KEPT_LOOK_S / 2 if share < 0.8 else FIRST_LOOK_S
-    if bounds.kept:
-        usual_s = min(usual_s, _KEPT_LOOK_S)
+    usual_s = SLOW_LOOK_S if share < 0.5 else _NEARER_LOOK_S if share < 0.8 else FIRST_LOOK_S
+    if bounds.memory_bytes is not None or bounds.processes is not None:
+        # These grow fast, and endanger others.
+        usual_s = min(usual_s, _HASTY_LOOK_S)
     young_s = FIRST_LOOK_S * (1 << min(looks, 10))
     return max(min(usual_s, young_s), took_s * _BUSY_SHARE)
 

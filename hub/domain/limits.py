@@ -12,6 +12,7 @@ BESIDE = ("run_limit_s", "lost_after_s")
 """Members that an automation keeps beside its `limits`."""
 _MONTH_S = 30 * 86400
 _LADDER_MAX_S = 3600
+_USUAL = Limits()
 _RANGES: Mapping[str, tuple[float, float]] = {
     "run_limit_s": (1, _MONTH_S),
     "no_progress_s": (1, _MONTH_S),
@@ -59,7 +60,7 @@ def stored(limits: Limits) -> dict[str, Any] | None:
 
 def read(row: Mapping[str, Any] | None, **beside: Any) -> Limits:
     """Limits of a row, with members that stand beside it."""
-    return Limits.model_validate({**(row or {}), **beside})
+    return Limits.model_validate({**(row or {}), **beside}) if row or beside else _USUAL
 
 
 def difference(old: Limits, new: Limits) -> tuple[dict[str, Any], dict[str, Any]]:

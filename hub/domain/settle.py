@@ -10,7 +10,7 @@ from enum import StrEnum
 from agent.wire.task import Totals
 from agent.wire.words import ExitKind, Kind, Outcome, Reason, ReportPolicy, ReportStatus, StopCause
 from hub.domain.error_line import error_line
-from hub.domain.quantities import size_text
+from hub.domain.quantities import duration_text, size_text
 
 
 class Flag(StrEnum):
@@ -75,6 +75,9 @@ class Knowledge:
     is_void: bool = False
     is_lost: bool = False
     """The link is gone past its limit, or the runner holds nothing of a started execution any more."""
+    run_limit_s: float | None = 86400
+    """What it was allowed in the end."""
+    no_progress_s: float | None = None
     cancel_asked: bool = False
     forced_cancel: bool = False
 
@@ -160,10 +163,11 @@ def _of_stop(known: Knowledge, stop: StopMade, after: Report | None) -> Settleme
             message = f"terminated on request{by}"
             return Settlement(outcome=Outcome.FAILED, reason=Reason.KILLED, message=message, exit_code=_code(known))
         case StopCause.TIMEOUT:
-            silent = Settlement(outcome=Outcome.TIMED_OUT, message="timed out: the run limit passed")
+            message = f"timed out: it ran for more than {_allowed(known.run_limit_s)}"
+            silent = Settlement(outcome=Outcome.TIMED_OUT, message=message)
             return _as_reported(after, flag=Flag.TIMED_OUT) if after else silent
         case StopCause.NO_PROGRESS:
-            message = "timed out: no progress"
+            message = f"timed out: no progress for {_allowed(known.no_progress_s)}"
             silent = Settlement(outcome=Outcome.TIMED_OUT, reason=Reason.NO_PROGRESS, message=message)
             return _as_reported(after, flag=Flag.TIMED_OUT) if after else silent
         case StopCause.DEAD_MAN:
@@ -172,6 +176,11 @@ def _of_stop(known: Knowledge, stop: StopMade, after: Report | None) -> Settleme
             return _as_reported(after, flag=Flag.LINK_LOST) if after else silent
         case _:
             return _as_reported(after) if after else _silent(stop.cause, by, known.ending)
+
+
+def _allowed(seconds: float | None) -> str:
+    """How long was allowed; a limit that was taken away after it had passed says no figure any more."""
+    return "it was allowed" if seconds is None else duration_text(seconds)
 
 
 def _silent(cause: StopCause, by: str, ending: Ending | None) -> Settlement:

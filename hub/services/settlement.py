@@ -18,6 +18,7 @@ from agent.wire.words import (
 )
 from hub.domain.execution import ExecutionEvent
 from hub.domain.execution import move as move_execution
+from hub.domain.limits import read as read_limits
 from hub.domain.output import StoredOutput, judge
 from hub.domain.settle import Ending, Knowledge, Report, Settlement, StopMade, settle
 from hub.domain.task import RetryPolicy, TaskEvent
@@ -127,12 +128,15 @@ def _knowledge(
     tx: Transaction, execution: ExecutionRow, task: TaskRow, target: Target, event: ExecutionEvent
 ) -> Knowledge:
     launch = Launch.model_validate(target.launch)
+    limits = read_limits(execution.limits)
     return Knowledge(
         kind=launch.kind,
         report_policy=orders.report_policy(target.report, launch),
         reports=tuple(_reports(tx, execution)),
         stop=_stop(execution, task),
         ending=_ending(tx, execution),
+        run_limit_s=limits.run_limit_s,
+        no_progress_s=limits.no_progress_s,
         is_void=event in {ExecutionEvent.VOID, ExecutionEvent.ABSENT},
         is_lost=event is ExecutionEvent.LOST,
         cancel_asked=task.cancel_requested_at is not None or task.kill_requested_at is not None,

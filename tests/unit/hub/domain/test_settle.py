@@ -209,6 +209,12 @@ def test_void_without_cancel_is_not_a_settlement() -> None:
             "stopped: it used 70.0 MiB of memory, 64.0 MiB are allowed",
         ),
         (known(stop=stop(StopCause.LIMIT)), "failed: limit", "stopped: a limit was exceeded"),
+        (known(ending=STOPPED, stop=stop(StopCause.TIMEOUT)), "timed_out", "timed out: it ran for more than 1d"),
+        (
+            known(ending=STOPPED, stop=stop(StopCause.NO_PROGRESS), no_progress_s=600),
+            "timed_out: no_progress",
+            "timed out: no progress for 10m",
+        ),
         (
             known(
                 ending=replace(

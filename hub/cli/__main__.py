@@ -24,6 +24,7 @@ COMMANDS = {
     "key": "hub.cli.key",
     "events": "hub.cli.events",
     "login": "hub.cli.login",
+    "support-bundle": "hub.cli.support",
     "completion": "hub.cli.completion",
     "hub": "hub.cli.hub",
 }

@@ -82,6 +82,15 @@ class Client:
             if cursor is None:
                 return
 
+    def page(self, path: str) -> dict[str, Any]:
+        """Status and text of a page beside the API, such as ``/readyz``. Raises Unreached."""
+        try:
+            connection, answer = self._send("GET", path, {}, None)
+            with connection:
+                return {"status": answer.status, "text": answer.read().decode(errors="replace")}
+        except LOST as error:
+            raise _lost(self.profile, error) from None
+
     def upload(self, path: str, body: Upload, query: Query) -> Any:
         """POST a file. Not repeated by itself: the caller sees it fail, and deploying again is harmless."""
         headers = {"Content-Type": body.content_type, "Content-Length": str(body.size_bytes)}

@@ -5,7 +5,7 @@ acknowledged again; one of an execution that has settled, or whose fence is stal
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from agent.wire.codec import ProtocolError
@@ -22,7 +22,7 @@ from agent.wire.facts import (
     VoidFact,
 )
 from agent.wire.limits import MESSAGE_TEXT_MAX
-from agent.wire.messages import FactAck
+from agent.wire.messages import FactAck, Forget
 from agent.wire.words import BuildState, ExecutionState, Reason, StopCause, TaskState, VoidReason
 from hub.domain.execution import ExecutionEvent
 from hub.domain.execution import move as move_execution
@@ -96,13 +96,13 @@ def _accept_group(
         executions.insert_facts(tx, session.workspace_id, kept)
     if len(kept) < len(fresh):
         said.keep(tx, execution, fresh)
-    if not executions.note_facts(tx, execution, fresh[-1].seq):
-        raise RuntimeError(f"execution {execution.id} changed under its own lock")
-    subject = Subject(execution=replace(execution, last_fact=fresh[-1].seq), task=task)
+    subject = Subject(execution=execution, task=task, session=session)
+    subject.change({"last_fact": fresh[-1].seq})
     effects: list[Effect] = []
     for fact in fresh:
         take = _take_late if is_late else _take
         effects += take(tx, subject, fact, stored)
+    subject.write(tx)
     return effects
 
 
@@ -131,23 +131,41 @@ def _fact_row(fact: Fact, *, is_late: bool) -> dict[str, object]:
 
 @dataclass(slots=True, kw_only=True)
 class Subject:
-    """An execution and its task while facts are taken: locked, and as they stand after each change."""
+    """An execution and its task while facts are taken: locked, and as they stand after each change.
+
+    Changes of the execution gather until `write`: a group of facts is one UPDATE. Nobody else may write the row before.
+    """
 
     execution: ExecutionRow
     task: TaskRow
+    session: SessionKey | None = None
+    """Where the facts came from."""
+    _stored: ExecutionRow = field(init=False)
+    _unwritten: dict[str, object] = field(init=False, default_factory=dict)
 
-    def change(self, tx: Transaction, values: Mapping[str, object]) -> None:
-        """Write columns of the execution."""
-        if not executions.change(tx, self.execution, values):
-            raise RuntimeError(f"execution {self.execution.id} changed under its own lock")
+    def __post_init__(self) -> None:
+        """What was read is what stands in the store."""
+        self._stored = self.execution
+
+    def change(self, values: Mapping[str, object]) -> None:
+        """Set columns of the execution."""
+        self._unwritten |= values
         known = {name: value for name, value in values.items() if name in ExecutionRow.__slots__}
         self.execution = replace(self.execution, **known)  # type: ignore[arg-type]  # columns of the same names
+
+    def write(self, tx: Transaction) -> None:
+        """Write what has changed."""
+        if not self._unwritten:
+            return
+        if not executions.change(tx, self._stored, self._unwritten):
+            raise RuntimeError(f"execution {self.execution.id} changed under its own lock")
+        self._stored, self._unwritten = self.execution, {}
 
     def move(self, tx: Transaction, event: ExecutionEvent, values: Mapping[str, object], cause: str = "") -> None:
         """Move the execution, with its event row. Raises ProtocolError where the machine has no such move."""
         old = ExecutionState(self.execution.state)
         new = _following(self.execution, event)
-        self.change(tx, {**values, "state": new})
+        self.change({**values, "state": new})
         _record(tx, self.execution, f"execution.{new}", old=old, new=new, cause=cause or None)
 
 
@@ -192,18 +210,20 @@ def _void(tx: Transaction, subject: Subject, body: VoidFact) -> list[Effect]:
         build_id=execution.build_id,
         reason=body.reason,
     )
-    subject.change(tx, {"void_reason": body.reason})
+    subject.change({"void_reason": body.reason})
     released = release(tx, subject, ExecutionEvent.VOID, body.reason)
-    return [voided, *settlement.forget_effects(tx, execution), *released]
+    return [voided, *_forget(tx, subject), *released]
 
 
 def release(tx: Transaction, subject: Subject, event: ExecutionEvent, why: str) -> list[Effect]:
     """What follows from "never started": settle a task that was canceled or reported meanwhile, else queue it again."""
     execution, task = subject.execution, subject.task
     if task.cancel_requested_at or task.kill_requested_at or execution.report:
-        return settlement.conclude(tx, execution, event, cause=why)
+        subject.write(tx)
+        return settlement.conclude(tx, execution, event, cause=why, task=task)
     if execution.state == ExecutionState.GRANTED:
         subject.move(tx, event, {"settled_at": tx.now}, cause=why)
+    subject.write(tx)
     target = tasks.target(tx, task.workspace_id, task.id)
     is_gone = target.build_id is None or target.build_state == BuildState.REJECTED
     if is_gone and why == VoidReason.BUILD_GONE:
@@ -234,7 +254,7 @@ def _report(tx: Transaction, subject: Subject, fact: Fact, body: ReportFact) -> 
     text = body.message[:MESSAGE_TEXT_MAX] if body.message else body.message
     totals = body.totals.model_dump() if body.totals else None
     report = {"status": body.status, "message": text, "totals": totals}
-    subject.change(tx, {"report": report, "report_seq": fact.seq, "reported_at": body.at})
+    subject.change({"report": report, "report_seq": fact.seq, "reported_at": body.at})
     task = subject.task
     tasks.note(tx, task.workspace_id, task.id, {"reported_at": task.reported_at or body.at})
     _record(tx, subject.execution, "task.reported", subject=task.id, new=body.status)
@@ -244,7 +264,7 @@ def _report(tx: Transaction, subject: Subject, fact: Fact, body: ReportFact) -> 
 def _stop(tx: Transaction, subject: Subject, fact: Fact, body: StopFact) -> list[Effect]:
     """The first durable cause counts; a later one only shortens the ladder."""
     if subject.execution.stop_cause is None:
-        subject.change(tx, {"stop_cause": body.cause, "stop_seq": fact.seq})
+        subject.change({"stop_cause": body.cause, "stop_seq": fact.seq})
     _record(tx, subject.execution, "execution.stopping", new=StopCause(body.cause), data={"by": body.by})
     return []
 
@@ -280,7 +300,8 @@ def final(tx: Transaction, subject: Subject, body: FinalFact, stored: StoredOutp
     if subject.execution.state == ExecutionState.RUNNING:
         # Nobody saw the exit: it has ended all the same, and settles as an unknown one.
         subject.move(tx, ExecutionEvent.EXIT, {"ended_at": body.at})
-    subject.change(tx, settlement.output_values(body, stored))
+    subject.change(settlement.output_values(body, stored))
+    subject.write(tx)
     execution = subject.execution
     if stored is None:
         expected = OutputFinished(
@@ -288,8 +309,17 @@ def final(tx: Transaction, subject: Subject, body: FinalFact, stored: StoredOutp
         )
         return [expected]
     if execution.state != ExecutionState.ENDING:
+        return _forget(tx, subject)
+    return [*settlement.conclude(tx, execution, cause="final", task=subject.task), *_forget(tx, subject)]
+
+
+def _forget(tx: Transaction, subject: Subject) -> list[Effect]:
+    """Let the runner forget it: through the session that the facts came by, or the one that it has now."""
+    session, execution = subject.session, subject.execution
+    if session is None:
         return settlement.forget_effects(tx, execution)
-    return [*settlement.conclude(tx, execution, cause="final"), *settlement.forget_effects(tx, execution)]
+    message = Forget(execution_id=execution.id, fence=execution.fence)
+    return [SendToRunner(runner_id=session.runner_id, epoch=session.epoch, message=message)]
 
 
 def _take_late(tx: Transaction, subject: Subject, fact: Fact, stored: StoredOutput | None) -> Sequence[Effect]:
@@ -304,7 +334,7 @@ def _take_late(tx: Transaction, subject: Subject, fact: Fact, stored: StoredOutp
         case FinalFact():
             return final(tx, subject, fact.body, stored)
         case VoidFact():
-            return settlement.forget_effects(tx, subject.execution)
+            return _forget(tx, subject)
         case StartedFact() | StopFact() | ExitFact():
             _record(tx, subject.execution, "execution.late_fact", data={"fact": fact.body.kind, "seq": fact.seq})
             return []

@@ -32,10 +32,18 @@ from hub.storage.transaction import Effect, NewEvent, Transaction
 
 
 def conclude(
-    tx: Transaction, execution: ExecutionRow, event: ExecutionEvent = ExecutionEvent.SETTLED, *, cause: str = ""
+    tx: Transaction,
+    execution: ExecutionRow,
+    event: ExecutionEvent = ExecutionEvent.SETTLED,
+    *,
+    cause: str = "",
+    task: TaskRow | None = None,
 ) -> list[Effect]:
-    """Settle an execution that has ended, was lost, or is given up by force; and its task, or its next try."""
-    task = tasks.get(tx, execution.workspace_id, execution.task_id, lock=True)
+    """Settle an execution that has ended, was lost, or is given up by force; and its task, or its next try.
+
+    `task` is its task where the caller has it locked already.
+    """
+    task = task or tasks.get(tx, execution.workspace_id, execution.task_id, lock=True)
     assert task is not None
     target = tasks.target(tx, execution.workspace_id, task.id, execution.build_id)
     settled = settle(_knowledge(tx, execution, task, target, event))

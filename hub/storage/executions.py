@@ -77,11 +77,6 @@ _RUNNERS_EPOCH = sa.exists().where(
     runners.c.id == executions.c.runner_id,
     runners.c.session_epoch == sa.bindparam("mine"),
 )
-_NOTE_FACTS = Direct(
-    sa.update(executions)
-    .where(_HERE, executions.c.last_fact == sa.bindparam("before"))
-    .values(last_fact=sa.bindparam("last"))
-)
 _ABSENT = (
     sa.update(executions)
     .where(_HERE, executions.c.state == "granted", executions.c.epoch < sa.bindparam("mine"), _RUNNERS_EPOCH)
@@ -202,12 +197,6 @@ def void_absent(tx: Transaction, row: ExecutionRow, mine: int) -> bool:
     """From granted to void by valid absence, with D8's guard: ``execution.epoch < :mine = runner.session_epoch``."""
     named = {"workspace": row.workspace_id, "execution": row.id, "mine": mine, "at": tx.now}
     return tx.connection.execute(_ABSENT, named).rowcount == 1
-
-
-def note_facts(tx: Transaction, row: ExecutionRow, last: int) -> bool:
-    """Take facts up to `last`: False unless the ones before are those that `row` shows."""
-    named = {"workspace": row.workspace_id, "execution": row.id, "before": row.last_fact, "last": last}
-    return _NOTE_FACTS.run(tx, named) == 1
 
 
 def insert_facts(tx: Transaction, workspace_id: str, rows: Sequence[Mapping[str, Any]]) -> None:

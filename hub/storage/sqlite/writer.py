@@ -2,7 +2,8 @@
 
     take a group (urgent first, at most 256, never a wait)
     BEGIN IMMEDIATE
-      for each operation: SAVEPOINT, run it, write its events, RELEASE   (or ROLLBACK TO: only it failed)
+      for each operation: SAVEPOINT, run it, write its events, RELEASE   (or ROLLBACK TO: only it failed);
+      one that is alone in its group needs no savepoint
     COMMIT                      one fsync for all
     hand the results to the loop, in this order
 
@@ -108,9 +109,31 @@ class Writer:
             if is_fatal(error):
                 raise
             raise _GroupGoneError(error) from error
+        if len(group) == 1:
+            return [self._run_alone(group[0])]
         settled = [self._run_one(operation) for operation in group]
         self._commit()
         return settled
+
+    def _run_alone(self, operation: Operation) -> Settled:
+        """One operation is its transaction: nobody else's work has to be kept from its failure by a savepoint."""
+        raw, head = self._link.raw, self._head
+        started = self._ports.clock.monotonic()
+        try:
+            done = self._call(operation)
+        except Exception as error:  # whatever a use case raises is its caller's answer
+            self._head = head
+            if is_fatal(error):
+                raise
+            if raw.in_transaction:
+                raw.execute("ROLLBACK")
+            return Settled(operation, None, _translated(error))
+        finally:
+            self._watch_budget(operation, started)
+        if not raw.in_transaction:
+            raise RuntimeError(f"{operation.name} hid that its transaction was gone")
+        self._commit()
+        return Settled(operation, done)
 
     def _commit(self) -> None:
         raw = self._link.raw

@@ -80,6 +80,14 @@ class Builds(Protocol):
         """
         ...
 
+    def adopted(self, execution_id: str, build_id: str) -> None:
+        """An earlier daemon launched this execution, and its tree may not be empty."""
+        ...
+
+    def ended(self, execution_id: str) -> None:
+        """The execution's tree is empty, or it never started: what it shared with others it uses no more."""
+        ...
+
     def discard(self, execution_id: str) -> None:
         """The execution was forgotten or never started: what was kept for it outside its folder may go."""
         ...

@@ -6,17 +6,29 @@ field's name in capitals; ``BOTYARD_AGENT_HOME`` is the home's.
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
 
 from agent.errors import SetupError
 from agent.ports.files import Disk
 
 PREFIX = "BOTYARD_AGENT_"
+_SIZE = re.compile(r"\d{1,9}(?:\.\d{1,3})?\s*[KMGT]i?B\Z", re.IGNORECASE)
+CACHE_LIMIT_BYTES = 20 * 1024**3
+
+
+def _with_unit(said: object) -> object:
+    """A size without a unit is a mistake that would cost all environments."""
+    if isinstance(said, str) and not _SIZE.match(said):
+        said = None
+    if not isinstance(said, str | ByteSize):
+        raise ValueError("say a number with its unit, as 20 GiB")  # noqa: TRY004 - pydantic takes it for the answer
+    return said
 
 
 class Settings(BaseModel):
@@ -33,6 +45,10 @@ class Settings(BaseModel):
         default=None,
         repr=False,
         description="http://[user:password@]host:port on the way to the hub, or direct; HTTPS_PROXY where not set",
+    )
+    cache_limit: Annotated[ByteSize, BeforeValidator(_with_unit)] = Field(
+        default=ByteSize(CACHE_LIMIT_BYTES),
+        description="disk for builds and environments together, as 20 GiB; what was used longest ago goes first",
     )
     log_format: Literal["text", "json"] = Field(default="text", description="how the daemon's own log is written")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="least level logged")

@@ -5,10 +5,10 @@ hub ──fetch──> files/<sha256> ──hard link──> builds/<digest>/tre
 """
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from agent.builds.bot_environment import Mode
+from agent.builds.cleaner import Cleaner
 from agent.builds.environments import Environments
 from agent.builds.hub_files import HubFiles
 from agent.builds.installing import Installer
@@ -22,22 +22,27 @@ from agent.builds.resolving import RunnerResolver
 from agent.builds.short_tmp import sweep
 from agent.builds.store import FileStore
 from agent.builds.tree import Trees
+from agent.builds.upkeep import Upkeep
+from agent.builds.uses import Uses
 from agent.builds.workfolder import WorkFolders
+from agent.config import CACHE_LIMIT_BYTES
 from agent.ports.files import Disk
 from agent.ports.tools import RunTool, run_tool
 from agent.ports.uv import find_uv
-from agent.wire.messages import Preparation
 
 
-def open_builds(
-    home: Path, disk: Disk, hub: HubFiles, tell: Callable[[Preparation], None], machine: Machine
-) -> LocalBuilds:
-    """The builds of a runner's home. `tell` hears of every change of a wanted build."""
-    return LocalBuilds(open_workshop(home, disk), hub, machine, tell)
+def open_workshop(
+    home: Path,
+    disk: Disk,
+    *,
+    tool: RunTool = run_tool,
+    uv: Path | None = None,
+    limit_bytes: int = CACHE_LIMIT_BYTES,
+) -> Workshop:
+    """The parts, on this home; sweeps what a crash left half made. `uv` is looked for when it is not named.
 
-
-def open_workshop(home: Path, disk: Disk, *, tool: RunTool = run_tool, uv: Path | None = None) -> Workshop:
-    """The parts, on this home; sweeps what a crash left half made. `uv` is looked for when it is not named."""
+    `limit_bytes` is what builds and environments may take together.
+    """
     uv = uv or find_uv()
     sweep(home)
     tools = home / "tools"
@@ -46,7 +51,10 @@ def open_workshop(home: Path, disk: Disk, *, tool: RunTool = run_tool, uv: Path 
     trees = Trees(home / "builds", store, disk)
     trees.sweep()
     interpreters = Interpreters(tools, tool, uv)
-    environments = Environments(home / "envs", disk, interpreters, Installer(tools, tool, uv))
+    uses = Uses()
+    cleaner = Cleaner(home, disk, trees, limit_bytes)
+    cleaner.sweep()
+    environments = Environments(home / "envs", disk, interpreters, Installer(tools, tool, uv), uses)
     programs = Programs(tools, tool, os.environ)
     node = NodePackages(home / "node", tools, disk, tool, programs)
     equipment = Tools(environments=environments, node=node, programs=programs)
@@ -57,6 +65,7 @@ def open_workshop(home: Path, disk: Disk, *, tool: RunTool = run_tool, uv: Path 
         environments=environments,
         node=node,
         work_folders=WorkFolders(home / "spares", disk),
+        upkeep=Upkeep(uses=uses, environments=environments, cleaner=cleaner),
     )
 
 
@@ -65,4 +74,4 @@ def this_machine(hub_url: str, mode: Mode = Mode.SERVICE) -> Machine:
     return Machine(mode=mode, variables=dict(os.environ), hub_url=hub_url)
 
 
-__all__ = ["HubFiles", "LocalBuilds", "Machine", "Mode", "Workshop", "open_builds", "open_workshop", "this_machine"]
+__all__ = ["HubFiles", "LocalBuilds", "Machine", "Mode", "Workshop", "open_workshop", "this_machine"]

@@ -19,9 +19,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.builds.errors import PreparationError
 from agent.builds.installing import Contents, Installer, Source
 from agent.builds.interpreters import Interpreter, Interpreters
-from agent.builds.sealing import FORMAT, READY, inventory, only_one, read_ready, seal
+from agent.builds.sealing import FORMAT, READY, inventory, mark_used, only_one, read_ready, seal
+from agent.builds.uses import ENVIRONMENT, Uses
 from agent.ports.files import Disk
 from agent.ports.uv import index_settings
 
@@ -47,11 +49,15 @@ class Environment:
 class Environments:
     """All environments of this home."""
 
-    def __init__(self, root: Path, disk: Disk, interpreters: Interpreters, installer: Installer) -> None:
+    def __init__(
+        self, root: Path, disk: Disk, interpreters: Interpreters, installer: Installer, uses: Uses | None = None
+    ) -> None:
+        """`uses` says which of them bots stand on now: none of those is made anew."""
         self._root = root
         self._disk = disk
         self._interpreters = interpreters
         self._installer = installer
+        self._uses = uses or Uses()
         self._verified: set[str] = set()
 
     def ready(self, key: str) -> Environment | None:
@@ -100,10 +106,17 @@ class Environments:
         self._disk.sync_folder(root)
         return True
 
+    def mark_used(self, key: str) -> None:
+        """A bot is started in it."""
+        mark_used(self._root / key)
+
     async def _make(
         self, key: str, interpreter: Interpreter, contents: Contents, tell: Callable[[str], None]
     ) -> Environment:
         environment = Environment(key=key, root=self._root / key)
+        if self._uses.is_used(ENVIRONMENT, key) and environment.root.exists():
+            text = "a run changed its environment; it is made again when the bots that stand on it have ended"
+            raise PreparationError(text, is_permanent=False)
         await asyncio.to_thread(self._disk.remove_tree, environment.root)
         try:
             await self._installer.make(environment.root, environment.python, interpreter, contents, tell)

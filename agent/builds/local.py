@@ -7,7 +7,7 @@ and left alone until the hub wants something else of it.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.builds import launch as launching
@@ -19,6 +19,8 @@ from agent.builds.node import NodePackages
 from agent.builds.prepare import Prepared, Preparer
 from agent.builds.resolving import RunnerResolver
 from agent.builds.tree import Trees
+from agent.builds.upkeep import Upkeep
+from agent.builds.uses import BUILD, FILE, RECORD, SPARE, named
 from agent.builds.workfolder import WorkFolders
 from agent.builds_port import BuildMissingError, CannotLaunchError, LaunchPlan, LaunchRequest
 from agent.wire.messages import Preparation
@@ -43,6 +45,7 @@ class Workshop:
     environments: Environments
     node: NodePackages
     work_folders: WorkFolders
+    upkeep: Upkeep
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,6 +76,9 @@ class LocalBuilds:
         self._prepared = {one.reference.build_id: one for one in workshop.preparer.known()}
         self._work = asyncio.Event()
         self._restock: set[str] = {one.reference.digest for one in self._prepared.values()}
+        self._spoiled: set[str] = set()
+        """Environments that a run has changed and that are not made again yet."""
+        self._is_room_due = False
 
     async def run(self) -> None:
         """Fetch and prepare what is wanted; a loop of the daemon's TaskGroup, ended by cancellation."""
@@ -80,12 +86,15 @@ class LocalBuilds:
         while True:
             self._work.clear()
             await self._restock_spares()
+            for key in await self._shop.upkeep.look(loop.time()):
+                self._spoil(key)
             due = self._next_due(loop.time())
             if due is not None:
                 await self._bring(due, loop.time)
                 continue
+            await self._make_room()
             try:
-                async with asyncio.timeout_at(self._next_retry()):
+                async with asyncio.timeout_at(self._next_step()):
                     await self._work.wait()
             except TimeoutError:
                 continue
@@ -99,6 +108,7 @@ class LocalBuilds:
                 known = self._look_at(reference)
             self._wanted[reference.build_id] = known
             self._tell(known.told)
+        self._is_room_due = self._is_room_due or before.keys() != self._wanted.keys()
         self._work.set()
 
     def prepared(self) -> Sequence[str]:
@@ -115,9 +125,12 @@ class LocalBuilds:
 
         Raises BuildMissingError, CannotLaunchError.
         """
-        prepared = self._prepared.get(request.work.build.build_id)
+        build_id, uses = request.work.build.build_id, self._shop.upkeep.uses
+        uses.begin(request.execution_id, (named(RECORD, build_id),))
+        prepared = self._prepared.get(build_id)
         if prepared is None:
-            raise BuildMissingError(f"build {request.work.build.build_id} is not prepared here")
+            raise BuildMissingError(f"build {build_id} is not prepared here")
+        uses.begin(request.execution_id, prepared.names())
         try:
             return self._launch(request, prepared)
         except BuildMissingError:
@@ -131,9 +144,25 @@ class LocalBuilds:
         # Not beside this start: the next one has until then what there is, or makes its own copy.
         self._loop.call_later(RESTOCK_AFTER_S, self._work.set)
 
+    def adopted(self, execution_id: str, build_id: str) -> None:
+        """An earlier daemon launched it: what its build was prepared with stays."""
+        prepared = self._prepared.get(build_id) or self._shop.preparer.recorded(build_id)
+        if prepared is not None:
+            self._shop.upkeep.uses.begin(execution_id, prepared.names())
+
+    def ended(self, execution_id: str) -> None:
+        """Its tree is empty: what it stood on may be looked at, and made again."""
+        waited = self._shop.upkeep.next_look()
+        freed = self._shop.upkeep.ended(execution_id, asyncio.get_running_loop().time())
+        if freed & self._spoiled:
+            for wanted in self._wanted.values():
+                wanted.not_before = 0.0
+        if freed & self._spoiled or self._shop.upkeep.next_look() != waited:
+            self._work.set()
+
     def discard(self, execution_id: str) -> None:
         """Everything of an execution lies in its folder: there is nothing else to remove."""
-        del execution_id
+        self._shop.upkeep.uses.end(execution_id)
 
     def _launch(self, request: LaunchRequest, prepared: Prepared) -> LaunchPlan:
         digest = prepared.reference.digest
@@ -145,12 +174,20 @@ class LocalBuilds:
             raise BuildMissingError(f"build {prepared.reference.build_id} is damaged here and is made again")
         try:
             self._shop.work_folders.take(digest, manifest, self._shop.trees.path(digest), request.folder / "work")
+            self._mark_used(prepared)
             equipment = Equipment(environment=environment, node_modules=node_modules)
             return launching.plan(request, equipment, self._machine)
         except OSError as error:
             raise CannotLaunchError(f"the work folder can't be made: {error}") from None
 
-    def _lost(self, prepared: Prepared) -> None:
+    def _mark_used(self, prepared: Prepared) -> None:
+        self._shop.trees.mark_used(prepared.reference.digest)
+        if prepared.environment:
+            self._shop.environments.mark_used(prepared.environment)
+        if prepared.node:
+            self._shop.node.mark_used(prepared.node)
+
+    def _lost(self, prepared: Prepared, message: str = "is made again") -> None:
         """A prepared build turned out not to be there: say so and make it again (R55)."""
         build_id = prepared.reference.build_id
         self._prepared.pop(build_id, None)
@@ -158,7 +195,13 @@ class LocalBuilds:
         if wanted is not None:
             wanted.is_settled = False
             wanted.not_before = 0.0
-            self._say(wanted, Preparation(build_id=build_id, state=PreparationState.WANTED, message="is made again"))
+            self._say(wanted, Preparation(build_id=build_id, state=PreparationState.WANTED, message=message))
+
+    def _spoil(self, key: str) -> None:
+        """A run changed a shared environment: no bot is started in it until it is made again."""
+        self._spoiled.add(key)
+        for prepared in [one for one in self._prepared.values() if one.environment == key]:
+            self._lost(prepared, "a run changed its environment, which is made again")
 
     def _look_at(self, reference: BuildReference) -> _Wanted:
         prepared = self._prepared.get(reference.build_id)
@@ -172,8 +215,50 @@ class LocalBuilds:
         # What only has to be resolved goes first: other runners wait for it.
         return min(due, key=lambda one: (not one.reference.resolve, one.not_before), default=None)
 
-    def _next_retry(self) -> float | None:
-        return min((one.not_before for one in self._wanted.values() if not one.is_settled), default=None)
+    def _next_step(self) -> float | None:
+        """When there is something to do again, by the loop's clock."""
+        retries = [one.not_before for one in self._wanted.values() if not one.is_settled]
+        look = self._shop.upkeep.next_look()
+        return min(retries if look is None else [*retries, look], default=None)
+
+    async def _make_room(self) -> None:
+        """Keep to the disk limit once something came or is wanted no more; never before the hub said what it wants."""
+        if not self._is_room_due:
+            return
+        self._is_room_due = False
+        chosen = await self._shop.upkeep.choose(self._in_use(self._prepared))
+        if chosen and self._give_up(frozenset(entry.name for entry in chosen)):
+            await self._shop.upkeep.remove(chosen)
+
+    def _give_up(self, names: frozenset[str]) -> bool:
+        """Forget the builds that stand on these; False, and nothing is forgotten, when one is being started now."""
+        before = dict(self._prepared)
+        gone = [one for one in before.values() if one.names() & names]
+        for prepared in gone:
+            del self._prepared[prepared.reference.build_id]
+        if self._in_use(before) & names:
+            self._prepared = before
+            self._is_room_due = True
+            return False
+        for prepared in gone:
+            build_id = prepared.reference.build_id
+            self._shop.preparer.forget(build_id)
+            wanted = PreparationState.WANTED
+            self._tell(Preparation(build_id=build_id, state=wanted, message="removed here to make room"))
+        return True
+
+    def _in_use(self, prepared: Mapping[str, Prepared]) -> frozenset[str]:
+        """What may not go: what bots stand on, and what the hub wants."""
+        used = self._shop.upkeep.uses.names()
+        kept = set(used)
+        for build_id, one in prepared.items():
+            if build_id in self._wanted or named(RECORD, build_id) in used:
+                kept |= one.names()
+        for wanted in self._wanted.values():
+            reference = wanted.reference
+            kept |= {named(BUILD, reference.digest), named(SPARE, reference.digest)}
+            kept |= {named(FILE, reference.lock)} if reference.lock else set()
+        return frozenset(kept)
 
     async def _bring(self, wanted: _Wanted, now: Callable[[], float]) -> None:
         reference = wanted.reference
@@ -213,6 +298,8 @@ class LocalBuilds:
         reference = wanted.reference
         self._prepared[reference.build_id] = prepared
         self._restock.add(reference.digest)
+        self._spoiled.discard(prepared.environment or "")
+        self._is_room_due = True
         wanted.is_settled = True
         wanted.tries = 0
         _log.info("build %s of %s is prepared", reference.version, reference.bot)

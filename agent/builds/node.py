@@ -18,7 +18,7 @@ from typing import Any
 
 from agent.builds.errors import PreparationError
 from agent.builds.programs import Programs
-from agent.builds.sealing import FORMAT, READY, inventory, only_one, read_ready, seal
+from agent.builds.sealing import FORMAT, READY, inventory, mark_used, only_one, read_ready, seal
 from agent.ports.files import Disk
 from agent.ports.tools import RunTool, ToolCommand
 from agent.ports.uv import uv_environment
@@ -76,6 +76,10 @@ class NodePackages:
             return None
         self._verified.add(key)
         return root / "node_modules"
+
+    def mark_used(self, key: str) -> None:
+        """A bot is started with them."""
+        mark_used(self._root / key)
 
     async def ensure(self, tree: Path, digest: str, tell: Callable[[str], None]) -> str | None:
         """The key of the packages that this build needs, installed if they are not here; None where it needs none.

@@ -24,6 +24,7 @@ from agent.builds.platforms import needs_here
 from agent.builds.programs import Programs
 from agent.builds.store import FileStore
 from agent.builds.tree import DamagedFileError, Trees
+from agent.builds.uses import BUILD, ENVIRONMENT, NODE, named
 from agent.ports.files import Disk
 from agent.wire.builds import (
     LOCK_MAX_BYTES,
@@ -52,6 +53,14 @@ class Prepared(WireModel):
     reference: BuildReference
     environment: str | None = None
     node: str | None = None
+    former: tuple[str, ...] = ()
+    """Environments of earlier preparations: a bot that was started then may still stand on one."""
+
+    def names(self) -> frozenset[str]:
+        """What it stands on, as `Uses` and `room.Entry` name it."""
+        environments = (*self.former, *((self.environment,) if self.environment else ()))
+        found = {named(BUILD, self.reference.digest), *(named(ENVIRONMENT, key) for key in environments)}
+        return frozenset(found | ({named(NODE, self.node)} if self.node else set()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +95,23 @@ class Preparer:
         await self._lay_out(build, hub, story)
         environment = await self._environment(build, hub, story)
         node = await self._packages_of_node(build, story)
-        prepared = Prepared(reference=build, environment=environment.key if environment else None, node=node)
+        key = environment.key if environment else None
+        prepared = Prepared(reference=build, environment=key, node=node, former=self._former(build.build_id, key))
         await asyncio.to_thread(self._write_down, prepared)
         return prepared
+
+    def recorded(self, build_id: str) -> Prepared | None:
+        """What a build was prepared with, whether it still stands or not. Blocks."""
+        return self._read(self._root / f"{build_id}.json")
+
+    def forget(self, build_id: str) -> None:
+        """The build is going to be removed here. Blocks for one call of the kernel."""
+        (self._root / f"{build_id}.json").unlink(missing_ok=True)
+
+    def _former(self, build_id: str, key: str | None) -> tuple[str, ...]:
+        before = self.recorded(build_id)
+        known = (*before.former, before.environment) if before is not None else ()
+        return tuple(one for one in dict.fromkeys(known) if one and one != key)
 
     def known(self) -> list[Prepared]:
         """Everything that was prepared by this or an earlier daemon and still stands. Blocks."""

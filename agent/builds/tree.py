@@ -5,6 +5,8 @@ Bots never see it; they get copies (`workfolder.py`). The executable bit therefo
 content is one inode, whatever the names in several builds say of it.
 """
 
+import contextlib
+import os
 import secrets
 import shutil
 from pathlib import Path
@@ -47,6 +49,11 @@ class Trees:
         except OSError:
             return None
         return manifest if is_whole else None
+
+    def mark_used(self, digest: str) -> None:
+        """A bot is started from it; cleaning begins with what was used longest ago."""
+        with contextlib.suppress(OSError):
+            os.utime(self._root / digest / _MANIFEST)
 
     def wheels(self, digest: str) -> tuple[Path, ...]:
         """Folders of the build's own wheels, which count as an index (bot-packages.md §3, offline)."""

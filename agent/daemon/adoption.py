@@ -18,7 +18,7 @@ from agent.daemon.desk import Desk
 from agent.daemon.handover import secret_values
 from agent.daemon.house import House
 from agent.daemon.keeper import Keeper
-from agent.execution import LocalExecution, Phase
+from agent.execution import ENDED, LocalExecution, Phase
 from agent.execution_events import CannotStart
 from agent.folders import StoredOrder, execution_folders, read_order
 from agent.gateway_socket import GatewaySocket
@@ -107,6 +107,8 @@ def _keep(house: House, desk: Desk, value: LocalExecution, order: StoredOrder, f
         keeper.masks.add(kept_masks(keeper.folder))
     keeper.artifacts.recall(facts)
     survivors = any(fact.body.survivors for fact in facts if isinstance(fact.body, ExitFact))
+    if order.work is not None and (survivors or value.phase not in ENDED):
+        house.builds.adopted(order.execution_id, order.work.build.build_id)
     if value.slot is not None and (value.phase in {Phase.ORDERED, Phase.STARTED} or survivors):
         house.slots.adopt(value.slot, value.execution_id, is_stuck=survivors)
     return keeper

@@ -246,6 +246,7 @@ class Keeper:
     def _free_slot(self, effect: FreeSlot) -> None:
         if effect.tree_empty:
             self.ended_at = self.house.clock.monotonic()
+            self.house.builds.ended(self.execution_id)
         self.house.slots.release(self.value.slot, self.execution_id, tree_empty=effect.tree_empty)
         self.house.benches.wake()
         self.house.upstream.slots_changed()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from agent.artifacts import Collector
-from agent.builds import open_builds, this_machine
+from agent.builds import LocalBuilds, open_workshop, this_machine
 from agent.builds.http import TicketedHub
 from agent.cgroups.choice import chosen
 from agent.config import Settings
@@ -75,12 +75,12 @@ async def _live(home: Home, membership: Membership, settings: Settings, ports: P
         way = _way(home, membership, settings, slots.count)
         uplink = Uplink(way)
         builds = await asyncio.to_thread(
-            open_builds,
-            home.path,
-            ports.disk,
-            TicketedHub(uplink.forward),
-            uplink.preparation,
-            this_machine(way.address.origin),
+            lambda: LocalBuilds(
+                open_workshop(home.path, ports.disk, limit_bytes=settings.cache_limit),
+                TicketedHub(uplink.forward),
+                this_machine(way.address.origin),
+                uplink.preparation,
+            )
         )
         tombstones = await spool.tombstones()
         uplink.house = house = House(

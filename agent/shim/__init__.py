@@ -8,7 +8,8 @@ How one execution goes, and which file tells it:
 | the idle shim waits; one message brings the order and its descriptors | `idle.py`, `order.py`, `handover.py` |
 | the permit's age is checked, `verdict` is linked: `started` or `void` | `verdict.py` |
 | the bot's child is forked and becomes the bot | `child.py` |
-| pipes are read, masked, framed into `output/<n>.seg` | `taps.py`, `agent/masking.py`, `agent/segments.py` |
+| pipes are read, masked, framed into `output/<n>.seg` | `taps.py`, `agent/masking/`, `agent/segments.py` |
+| `::x::` lines act; the end of stderr is kept | `lines.py`, `last_errors.py` |
 | the loop: run limit, dead-man deadline, ladder, tree, end | `supervisor.py`, `ladder.py`, `deadlines.py`, `tree.py` |
 | the daemon connects, again after each of its restarts | `service.py`, `wire.py`; daemon's side: `client.py` |
 | what came of it, durable | `exit_file.py` |
@@ -19,6 +20,7 @@ The execution's folder, as the shim leaves it (0700, made and synced by the daem
     stop             the first durable stop cause, linked once             core.md §4
     output/<n>.seg   frames of stdout and stderr, masked                    core.md §3
     socket           listens while the shim lives
+    masks            secrets that came while the bot ran, for a daemon that finds no shim
     exit             JSON; first when the main process was reaped, then replaced once with `final: true`
     shim-error       traceback, only when the shim itself broke
 

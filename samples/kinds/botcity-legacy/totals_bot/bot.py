@@ -1,3 +1,5 @@
+import os
+
 from botcity.maestro import AutomationTaskFinishStatus, BotMaestroSDK
 
 INVOICES = [19.0, 21.5, 19.5]
@@ -9,9 +11,9 @@ def main():
     month = task.parameters.get("month", "this month")
     line = f"totals of {month}: {len(INVOICES)} invoices, {sum(INVOICES):.2f}"
     print(line, flush=True)
-    with open("totals.csv", "w") as table:
+    os.makedirs("output", exist_ok=True)
+    with open("output/totals.csv", "w") as table:
         table.write(f"month,invoices,total\n{month},{len(INVOICES)},{sum(INVOICES):.2f}\n")
-    maestro.post_artifact(task.task_id, "totals.csv", "totals.csv")
     maestro.finish_task(
         task_id=task.task_id,
         status=AutomationTaskFinishStatus.SUCCESS,

@@ -28,7 +28,8 @@ def rows(task: Task, log: Log = None, limit: Limit = _PAGE, json_: show.Json = F
         show.as_json({"items": printed})
     else:
         names = list(dict.fromkeys(name for row in printed for name in row["columns"]))
-        show.table(("at", *(() if log else ("log",)), *names), _lines(printed, names, is_one=log is not None))
+        heads = map(show.one_line, names)
+        show.table(("at", *(() if log else ("log",)), *heads), _lines(printed, names, is_one=log is not None))
     if len(found) > limit:
         show.note(f"there are more than {limit} rows; --limit shows more")
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ from agent.ports.clock import SystemClock
 from hub.cli.scripted import SCRIPTED
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 LEAST_WIDTH = 12
 """A column of a table is not cut below this."""
 
@@ -71,9 +73,14 @@ def cut(line: str, width: int | None) -> str:
 
 
 def one_line(text: str) -> str:
-    """A text as it fits a line: its first line, and a sign where there is more."""
+    """A text as it fits a line: its first line, and a sign where there is more; harmless to a terminal (`plain`)."""
     first, *more = text.strip().splitlines() or [""]
-    return f"{first} …" if more else first
+    return plain(f"{first} …" if more else first)
+
+
+def plain(text: str) -> str:
+    """A text of a bot as a terminal may have it: what would move its cursor or turn its letters is shown as a mark."""
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def members(value: Mapping[str, object]) -> None:

@@ -77,15 +77,15 @@ def _print_said(task: dict[str, Any]) -> None:
     """Outputs, warnings and the summary, in this order: the short ones first."""
     if task["outputs"]:
         sys.stdout.write("\noutputs\n")
-        show.members({f"  {name}": show.one_line(value) for name, value in task["outputs"].items()})
+        show.members({f"  {show.one_line(name)}": show.one_line(value) for name, value in task["outputs"].items()})
     if task["annotations"]:
         counts = ", ".join(f"{count} {level}" for level, count in task["annotation_counts"].items() if count)
         sys.stdout.write(f"\nannotations ({counts})\n")
         for one in task["annotations"]:
-            title = f"{one['title']}: " if one["title"] else ""
+            title = f"{show.one_line(one['title'])}: " if one["title"] else ""
             sys.stdout.write(f"  {one['level']}  {title}{show.one_line(one['text'])}\n")
     if task["summary"]:
-        sys.stdout.write(f"\n{task['summary'].rstrip()}\n{'(cut)' if task['summary_cut'] else ''}")
+        sys.stdout.write(f"\n{show.plain(task['summary'].rstrip())}\n{'(cut)' if task['summary_cut'] else ''}")
 
 
 def _rows(attempts: Sequence[dict[str, Any]]) -> list[tuple[object, ...]]:
@@ -146,4 +146,4 @@ def _output(task: dict[str, Any]) -> str:
 def _rest(message: str | None) -> str | None:
     """A message of several lines, whole; one line stands in how the task ended."""
     text = (message or "").strip()
-    return "\n" + "\n".join(f"  {line}" for line in text.splitlines()) if "\n" in text else None
+    return "\n" + "\n".join(f"  {show.plain(line)}" for line in text.splitlines()) if "\n" in text else None

@@ -99,6 +99,12 @@ _BROKEN = {
     ExitKind.SUPERVISOR_LOST: (Reason.SUPERVISOR_LOST, Flag.SUPERVISOR_LOST, "its supervisor on the runner was lost"),
     ExitKind.HOST_RESTARTED: (Reason.HOST_RESTARTED, Flag.HOST_RESTARTED, "the runner's machine restarted"),
 }
+_ROBOT_TASKS_MAX = 250
+_ROBOT_CODES = {
+    252: "set-up: Robot Framework could not read the suite or an option (exit code 252)",
+    253: "Robot Framework was stopped (exit code 253)",
+    255: "set-up: Robot Framework failed itself (exit code 255)",
+}
 _REPORTED = {
     ReportStatus.SUCCEEDED: Outcome.SUCCEEDED,
     ReportStatus.PARTIAL: Outcome.PARTIAL,
@@ -212,7 +218,7 @@ def _by_itself(known: Knowledge, report: Report | None) -> Settlement:
     elif is_clean or report.status is ReportStatus.FAILED:
         settled = _as_reported(report)
     else:
-        reason, message = _why_it_broke(ending)
+        reason, message = _why_it_broke(ending, known.kind)
         settled = Settlement(
             outcome=Outcome.FAILED, reason=reason, message=report.message or message, totals=report.totals
         )
@@ -225,11 +231,11 @@ def _without_report(known: Knowledge, *, is_clean: bool) -> Settlement:
     if is_clean:
         message = "ended without a report"
         return Settlement(outcome=Outcome.FAILED, reason=Reason.NO_REPORT, message=message, exit_code=0)
-    reason, message = _why_it_broke(known.ending)
+    reason, message = _why_it_broke(known.ending, known.kind)
     return _with_code(Settlement(outcome=Outcome.FAILED, reason=reason, message=message), known)
 
 
-def _why_it_broke(ending: Ending | None) -> tuple[Reason, str]:
+def _why_it_broke(ending: Ending | None, kind: Kind) -> tuple[Reason, str]:
     """The reason of an end that is not exit code 0; an end that nobody saw counts as a lost supervisor."""
     if ending is None:
         return Reason.SUPERVISOR_LOST, "nobody saw how it ended"
@@ -242,7 +248,16 @@ def _why_it_broke(ending: Ending | None) -> tuple[Reason, str]:
     said = f": {why}" if why else ""
     if ending.how is ExitKind.SIGNAL:
         return Reason.SIGNAL, f"ended by signal {ending.signal}{said}"
-    return Reason.EXIT_CODE, f"ended with exit code {ending.code}{said}"
+    meaning = _robot_meaning(ending.code or 0) if kind is Kind.ROBOT else ""
+    return Reason.EXIT_CODE, meaning or f"ended with exit code {ending.code}{said}"
+
+
+def _robot_meaning(code: int) -> str:
+    """What an exit code of Robot Framework says (`bot-packages.md` §5, §6); empty where it says nothing."""
+    if 1 <= code <= _ROBOT_TASKS_MAX:
+        more = " or more" if code == _ROBOT_TASKS_MAX else ""
+        return f"{code} {'task' if code == 1 else 'tasks'}{more} failed"
+    return _ROBOT_CODES.get(code, "")
 
 
 def _memory(ending: Ending) -> str:

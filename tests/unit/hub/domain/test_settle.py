@@ -240,3 +240,23 @@ def test_a_limit_is_told_with_what_was_allowed_and_seen(case: Knowledge, expecte
     """Which limit, how much was allowed, what was seen; the peak of what the system killed (S20, R30)."""
     settled = settle(case)
     assert (brief(settled), settled.message) == (expected, message)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (1, "1 task failed"),
+        (249, "249 tasks failed"),
+        (250, "250 tasks or more failed"),
+        (252, "set-up: Robot Framework could not read the suite or an option (exit code 252)"),
+        (255, "set-up: Robot Framework failed itself (exit code 255)"),
+        (9, "9 tasks failed"),
+    ],
+)
+def test_robot_framework_says_by_its_exit_code_how_many_failed(code: int, message: str) -> None:
+    """bot-packages.md §5, §6; a plain script with the same code says nothing of tasks."""
+    ending = Ending(how=ExitKind.NORMAL, code=code)
+    robot, script = (settle(known(kind, ending=ending)) for kind in (Kind.ROBOT, Kind.PYTHON))
+
+    assert ("failed: exit_code", message, code) == (brief(robot), robot.message, robot.exit_code)
+    assert f"ended with exit code {code}" == script.message

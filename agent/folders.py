@@ -46,6 +46,11 @@ class StoredOrder(WireModel):
     limits: Limits | None = None
     """Bounds that the hub set while it ran; None while those of `work` stand."""
 
+    @property
+    def limits_now(self) -> Limits | None:
+        """The bounds that count; None for an order that was never seen here."""
+        return self.limits or (self.work.limits if self.work else None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folders:

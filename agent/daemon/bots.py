@@ -151,7 +151,7 @@ class Bots:
     def spoke(self, execution_id: str) -> None:
         """Tell the shim, if it watches for progress."""
         keeper = self._house.keepers.get(execution_id)
-        limits = keeper.order.work.limits if keeper is not None and keeper.order.work is not None else None
+        limits = keeper.order.limits_now if keeper is not None else None
         if keeper is not None and limits is not None and limits.no_progress_s is not None:
             keeper.spawn(_touch(keeper), "touch")
 

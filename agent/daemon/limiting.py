@@ -101,8 +101,7 @@ async def tell_limits(keeper: "Keeper") -> None:
 
     A shim that is not reached now is told when it is; a lost change is said again by the hub at the next resume.
     """
-    order, client = keeper.order, keeper.client
-    limits = order.limits or (order.work.limits if order.work else None)
+    limits, client = keeper.order.limits_now, keeper.client
     if limits is None or client is None or keeper.value.phase is not Phase.STARTED:
         return
     live = await asyncio.to_thread(_live_limits, keeper, limits)

@@ -1,5 +1,6 @@
 """Limits as clients send and see them."""
 
+import functools
 from typing import Any
 
 from pydantic import Field
@@ -91,6 +92,7 @@ def limits_view(kept: Kept) -> LimitsView:
     return LimitsView.model_validate(kept.model_dump(exclude=set(BESIDE)))
 
 
+@functools.lru_cache(maxsize=256)
 def task_limits_view(kept: Kept) -> TaskLimitsView:
-    """Limits of an attempt as clients see them."""
+    """Limits of an attempt as clients see them; most tasks have the usual ones, and a page shows many."""
     return TaskLimitsView.model_validate(kept.model_dump(exclude={"lost_after_s"}))

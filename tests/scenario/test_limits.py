@@ -32,6 +32,17 @@ for _ in range(80):
         time.sleep(0.05)
 time.sleep(600)
 """
+TALKS = """
+import os, time, urllib.parse, urllib.request
+print("up", flush=True)
+headers = {"Authorization": "Bearer " + os.environ["BOTYARD_API_TOKEN"]}
+for number in range(20):
+    data = urllib.parse.urlencode({"text": f"{number} of 20"}).encode()
+    url = os.environ["BOTYARD_API_URL"] + "/progress"
+    urllib.request.urlopen(urllib.request.Request(url, data, headers)).close()
+    time.sleep(0.3)
+time.sleep(600)
+"""
 QUICK = ("--ladder", "0s,1s,1s")
 
 
@@ -79,17 +90,33 @@ async def test_clocks_end_a_bot(tmp_path: Path) -> None:
         assert (task["outcome"], task["reason"]) == ("timed_out", None)
 
 
+async def test_a_bot_that_says_how_far_it_is_gets_on(tmp_path: Path) -> None:
+    """Calls of `BOTYARD_API_URL` are progress; also under a limit that was set while it ran."""
+    async with Rig(tmp_path) as rig:
+        await rig.add_runner("desk-1")
+        await rig.deploy("talks", {"main.py": TALKS})
+        await rig.botyard("automation", "edit", "talks", "--no-progress", "30s", *QUICK)
+        task = await rig.send("POST", "/api/v1/tasks", {"automation": "talks"})
+        await rig.printed(task["id"], b"up")
+        await rig.botyard("task", "limit", str(task["number"]), "--no-progress", "2s")
+        found = await rig.finished(task["id"])
+        assert (found["outcome"], found["reason"]) == ("timed_out", "no_progress")
+        assert found["message"] == "timed out: no progress for 2s"
+        # It had said so often, and was stopped only when it fell silent.
+        assert found["progress"]["text"] == "19 of 20"
+
+
 async def test_an_operator_changes_a_running_bots_limits(tmp_path: Path) -> None:
     """`botyard task limit`: at once; also where the runner was not linked; shown, evented; refused after the end."""
     async with Rig(tmp_path) as rig:
         await rig.add_runner("desk-1")
         await rig.deploy("silent", {"main.py": SILENT})
-        await rig.botyard("automation", "edit", "silent", "--run-limit", "4s", *QUICK)
+        await rig.botyard("automation", "edit", "silent", "--run-limit", "40s", *QUICK)
         task = await rig.send("POST", "/api/v1/tasks", {"automation": "silent"})
         await rig.printed(task["id"], b"up")
         number = str(task["number"])
 
-        # given more time, it outlives its automation's limit
+        # given more time and less memory, that is what counts
         answer = await rig.botyard("task", "limit", number, "--run-limit", "2h", "--memory", "1G")
         assert "run 2h, memory 1.0 GiB" in answer.text
         assert "run 2h, memory 1.0 GiB" in (await rig.botyard("task", "show", number)).text

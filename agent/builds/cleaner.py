@@ -105,8 +105,10 @@ class Cleaner:
                 used = _changed_at(folder / "manifest.json")
                 return Entry(name=name, size_bytes=copied, used_at=used, needs=needs)
             case "spare":
+                # Worth as much as its build: which is used whenever a spare is.
                 needs = frozenset({named(BUILD, folder.name)})
-                return Entry(name=name, size_bytes=_size(folder), used_at=_changed_at(folder), needs=needs)
+                used = _changed_at(self._home / "builds" / folder.name / "manifest.json")
+                return Entry(name=name, size_bytes=_size(folder), used_at=used, needs=needs)
             case _:
                 sealed = bytes_sealed(self._disk.read(folder / READY) or b"")
                 size = _size(folder) if sealed is None else sealed

@@ -17,7 +17,15 @@ def test_the_command_line_wins_over_environment_over_file(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "why"), [("slots = 99", "slots"), ("slot = 1", "slot"), ("slots = ", "cannot be read")]
+    ("text", "why"),
+    [
+        ("slots = 99", "slots"),
+        ("slot = 1", "slot"),
+        ("slots = ", "cannot be read"),
+        ("cache_limit = 20", "cache_limit: .*as 20 GiB"),
+        ('cache_limit = "20 %"', "cache_limit: .*as 20 GiB"),
+        ('cache_limit = "-1 GB"', "cache_limit: .*as 20 GiB"),
+    ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, text: str, why: str) -> None:
     """78: a bad setting."""
@@ -32,3 +40,13 @@ def test_the_home_is_the_argument_the_variable_or_the_users(tmp_path: Path) -> N
     assert home_folder("/somewhere", environment) == Path("/somewhere")
     assert home_folder(None, environment) == tmp_path
     assert home_folder(None, {}).name == "botyard-agent"
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [('"30 GiB"', 30 * 2**30), ('"500MB"', 500_000_000), ('"1.5 GiB"', 3 * 2**29)]
+)
+def test_a_size_has_a_unit(tmp_path: Path, text: str, size: int) -> None:
+    """What builds and environments may take: a size without a unit would cost all of them."""
+    (tmp_path / "agent.toml").write_text(f"cache_limit = {text}\n")
+    assert size == load_settings(tmp_path, {}, {}).cache_limit
+    assert 20 * 2**30 == load_settings(tmp_path / "none", {}, {}).cache_limit

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from agent.wire.words import Kind
 from hub.cli import show
 from hub.cli.connected import connected
 from hub.cli.deploying import Deploying
@@ -33,8 +34,8 @@ def deploy(
     path: Annotated[Path, typer.Argument(help="Folder, zip, tar.gz or single file.")],
     bot: Annotated[str | None, typer.Option(help="Name of the bot; the folder's name if absent.")] = None,
     version: Annotated[str | None, typer.Option(help="Version; from VERSION or pyproject.toml if absent.")] = None,
-    kind: Annotated[str | None, typer.Option(help="botcity, python, shell or executable.")] = None,
-    entry: Annotated[str | None, typer.Option(help="File to start.")] = None,
+    kind: Annotated[str | None, typer.Option(help=f"Instead of what is recognised: {', '.join(Kind)}.")] = None,
+    entry: Annotated[str | None, typer.Option(help="File, module:function, script or task to start.")] = None,
     args: Annotated[str | None, typer.Option(help="Arguments as in a shell; {name} is a parameter.")] = None,
     command: Annotated[str | None, typer.Option(help="A whole command line instead of the kind's own.")] = None,
     release: Annotated[bool, typer.Option("--release/--no-release", help="Make it the one that new tasks get.")] = True,

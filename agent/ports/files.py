@@ -19,7 +19,6 @@ All calls block. On an event loop, what may be large belongs into `asyncio.to_th
 import contextlib
 import os
 import secrets
-import shutil
 import sys
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -142,12 +141,6 @@ class SystemDisk:
 
         What somebody else removes at the same time (a shim its socket) is gone, as was wanted.
         """
-        for folder, _, files in os.walk(path):
-            # A build's tree is read-only; its owner may still remove it once the folders can be written. On Windows
-            # the files' own flag counts too.
-            _make_writable(folder, 0o700)
-            for name in files if sys.platform == "win32" else ():
-                _make_writable(Path(folder, name), 0o600)
         _remove_tree(path)
 
 
@@ -186,26 +179,24 @@ class SystemAppendFile:
         self._file.close()
 
 
-def _make_writable(path: Path | str, mode: int) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        Path(path).chmod(mode)
-
-
-def _keep_on(_: object, __: str, error: BaseException) -> None:
-    """Another one removed it first: that is no failure."""
-    if not isinstance(error, FileNotFoundError):
-        raise error
-
-
-if sys.version_info >= (3, 12):
+if sys.platform == "win32":
+    import shutil
 
     def _remove_tree(path: Path) -> None:
-        shutil.rmtree(path, onexc=_keep_on)
+        for folder, _, files in os.walk(path):
+            # Read-only folders cannot be emptied, read-only files not be removed.
+            for name in (folder, *(str(Path(folder, file)) for file in files)):
+                with contextlib.suppress(FileNotFoundError):
+                    Path(name).chmod(0o700)
+        # What another one removed first is no failure.
+        shutil.rmtree(path, onerror=lambda _act, _name, found: _raise_unless_gone(found[1]))
+
+    def _raise_unless_gone(error: BaseException) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
 
 else:
-
-    def _remove_tree(path: Path) -> None:
-        shutil.rmtree(path, onerror=lambda act, name, found: _keep_on(act, name, found[1]))
+    from agent.ports.removing import remove_tree as _remove_tree
 
 
 def _write_draft(path: Path, data: bytes, mode: int) -> Path:

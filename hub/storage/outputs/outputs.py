@@ -16,6 +16,7 @@ from hub.storage.outputs.live import JoinedSource, LiveOutput, MemorySource
 from hub.storage.outputs.records import Record, RecordKind
 from hub.storage.outputs.sealed import SealedOutput
 from hub.storage.outputs.segment import SegmentReader, measure, read_gaps
+from hub.storage.outputs.tally import Tally
 from hub.storage.outputs.view import Lines, Piece, Source
 from hub.storage.outputs.writer import SEALED_NAME, Progress, Writer
 
@@ -138,7 +139,10 @@ class Outputs:
         live = self._open(workspace_id, execution_id)
         live.closed = True
         if live.totals is None:
-            live.totals = await asyncio.wrap_future(self._writer.finish((workspace_id, execution_id)))
+            counted = self._writer.finish((workspace_id, execution_id))
+            # Nothing ever came: there is nothing to be made durable first.
+            is_empty = live.length == 0 and not live.gaps
+            live.totals = Tally().totals() if is_empty else await asyncio.wrap_future(counted)
             live.ended = True
             live.wake()
         totals = live.totals

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 import threading
 from pathlib import Path
 
@@ -194,6 +195,22 @@ def test_a_tree_that_vanishes_meanwhile_is_removed_all_the_same(tmp_path: Path) 
         DISK.remove_tree(tree)
         other.join()
         assert not tree.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="made by descriptor")
+def test_a_tree_that_is_deeper_than_any_path_may_be_is_removed(tmp_path: Path) -> None:
+    """A bot may nest folders for ever; that must cost no recursion, and no descriptor for each of them."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    folder = os.open(tree, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=folder)
+        below = os.open("d", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    os.close(folder)
+    DISK.remove_tree(tree)
+    assert not tree.exists()
 
 
 def _unlink(names: list[Path]) -> None:

@@ -10,10 +10,14 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from agent.config import current_environment, home_folder, load_settings
-from agent.errors import EXIT_ASKED, EXIT_TRY_AGAIN, AgentError
+from agent.errors import EXIT_ASKED, EXIT_TRY_AGAIN, EXIT_USAGE, AgentError
+from agent.ports.shells import SHELLS, WORD, script
+
+if TYPE_CHECKING:
+    from agent.home import Membership
 
 EXIT_NOT_RUNNING = 3
 EXIT_NOT_LINKED = 4
@@ -28,7 +32,12 @@ _EXAMPLES = """examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == [WORD]:
+        from agent.completing import complete
+
+        return complete(words[1:], _parser())
+    options = _parser().parse_args(words)
     home = home_folder(options.home, current_environment())
     try:
         code: int = options.command(home, options)
@@ -38,13 +47,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_ASKED
     except PermissionError as error:
-        print(f"botyard-agent: {error.filename}: permission denied", file=sys.stderr)
+        print(f"botyard-agent: {error.filename}: permission denied; run as its owner", file=sys.stderr)
+        return EXIT_TRY_AGAIN
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"botyard-agent: {where}{error.strerror or error}", file=sys.stderr)
         return EXIT_TRY_AGAIN
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as `botyard` does, instead of printing its usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with 2 and a line that names the option and where to look."""
+        self.exit(EXIT_USAGE, f"botyard-agent: {message}. See {self.prog} --help.\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="botyard-agent",
         description="The runner of a robot machine: takes work from a Botyard hub and runs bots.",
         epilog=_EXAMPLES,
@@ -70,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     drain.add_argument("--off", action="store_true", help="take work again")
     stop = _add(commands, "stop", "stop the daemon; bots live on under their shims", _stop)
     stop.add_argument("--now", action="store_true", help="end the bots first, by the kill ladder")
+    completion = _add(commands, "completion", "print what a shell reads so that Tab completes commands", _completion)
+    completion.add_argument("shell", choices=list(SHELLS), help="the shell that reads it")
     return parser
 
 
@@ -83,13 +106,15 @@ def _add(commands: Any, name: str, text: str, command: Any) -> argparse.Argument
 def _enroll(path: Path, options: argparse.Namespace) -> int:
     from agent.daemon.root import agent_version
     from agent.enrol import Wish, enrol, parse_labels, read_token
-    from agent.errors import SetupError
+    from agent.errors import UsageError
     from agent.home import Home
     from agent.keys import key_fingerprint
     from agent.ports import SystemDisk
 
     if not 1 <= options.slots <= 64:
-        raise SetupError("--slots is a number from 1 to 64")
+        raise UsageError(f"--slots {options.slots} is out of range: say a number from 1 to 64")
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"--home: {path} is a file where a folder has to be")
     settings = load_settings(path, current_environment(), {})
     wish = Wish(
         url=options.url,
@@ -145,11 +170,22 @@ def _status(path: Path, options: argparse.Namespace) -> int:
     try:
         answer = _ask(path, "status")
     except AgentError:
-        answer = {"runner": membership.name, "hub": membership.hub_url, "running": False}
+        answer = {**_identity(path, membership), "running": False}
         _show(answer, as_json=options.json)
         return EXIT_NOT_RUNNING
-    _show({"running": True, **answer}, as_json=options.json)
+    _show({"running": True, **_identity(path, membership), **answer}, as_json=options.json)
     return EXIT_ASKED if answer["linked"] else EXIT_NOT_LINKED
+
+
+def _identity(path: Path, membership: "Membership") -> dict[str, Any]:
+    """Who this home is, which needs no daemon."""
+    return {
+        "runner": membership.name,
+        "id": membership.runner_id,
+        "workspace": membership.workspace,
+        "hub": membership.hub_url,
+        "home": str(path),
+    }
 
 
 def _drain(path: Path, options: argparse.Namespace) -> int:
@@ -162,6 +198,12 @@ def _drain(path: Path, options: argparse.Namespace) -> int:
 def _stop(path: Path, options: argparse.Namespace) -> int:
     _ask(path, "stop-now" if options.now else "stop")
     print("ending all bots, then stopping" if options.now else "stopping; bots live on")
+    return EXIT_ASKED
+
+
+def _completion(path: Path, options: argparse.Namespace) -> int:
+    del path
+    sys.stdout.write(script("botyard-agent", options.shell))
     return EXIT_ASKED
 
 
@@ -178,6 +220,9 @@ def _show(answer: dict[str, Any], *, as_json: bool) -> None:
         return
     state = "not running" if not answer["running"] else "linked" if answer["linked"] else "not linked"
     print(f"{answer['runner']} at {answer['hub']}: {state}")
+    print(f"  {answer['id']} of workspace {answer['workspace']}, home {answer['home']}")
+    if answer.get("unfit"):
+        print(f"  takes no work: {'; '.join(answer['unfit'])}")
     if answer.get("problem"):
         print(f"  {answer['problem']}")
     if answer["running"]:

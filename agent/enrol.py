@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from agent.errors import AgentError, SetupError
+from agent.errors import AgentError, SetupError, UsageError
 from agent.home import Home, Membership
 from agent.keys import new_key, public_key
 from agent.link import Address, parse_address, proxy_to, tls_context, why_unreached
@@ -90,16 +90,17 @@ def enrol(home: Home, wish: Wish) -> Membership:
 
 
 def read_token(source: str) -> str:
-    """The token from standard input (``-``) or a file; never from an argument. Raises SetupError."""
+    """The token from standard input (``-``) or a file; never from an argument. Raises UsageError."""
     try:
         text = sys.stdin.readline() if source == "-" else Path(source).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SetupError(f"the token cannot be read from {source}: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UsageError(f"--token: {source} can't be read: {why}") from None
     token = text.strip()
     if not token:
-        raise SetupError("the token is empty: botyard runner token prints one")
+        raise UsageError("--token: it is empty; botyard runner token prints one")
     if not token.startswith(TOKEN_PREFIX):
-        raise SetupError(f"that is no enrolment token (they begin with {TOKEN_PREFIX})")
+        raise UsageError(f"--token: that is no enrolment token (they begin with {TOKEN_PREFIX})")
     return token
 
 
@@ -110,12 +111,12 @@ def _read_authority(path: Path) -> bytes:
 
 
 def parse_labels(pairs: list[str]) -> dict[str, str]:
-    """``key=value`` pairs. Raises SetupError for anything else."""
+    """``key=value`` pairs. Raises UsageError for anything else."""
     labels: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name.strip():
-            raise SetupError(f"--label {pair!r} is not key=value")
+            raise UsageError(f"--label {pair!r} is not key=value")
         labels[name.strip()] = value.strip()
     return labels
 

@@ -1,7 +1,8 @@
 """What can go wrong in the runner, and what its exit code then is (`packaging.md` §2).
 
     AgentError            75: try again, the manager restarts at once
-    └── SetupError        78: will not get better alone; managers must not restart
+    ├── SetupError        78: will not get better alone; managers must not restart
+    └── UsageError         2: what was typed can't be meant so
 
 One sentence each, for the person who reads the journal. `is_retryable` says which failures of the network are worth
 another try.
@@ -12,6 +13,7 @@ import ssl
 EXIT_ASKED = 0
 EXIT_TRY_AGAIN = 75
 EXIT_SETUP = 78
+EXIT_USAGE = 2
 
 
 class AgentError(Exception):
@@ -24,6 +26,12 @@ class SetupError(AgentError):
     """Something that only a person can mend: not enrolled, revoked, another machine, a bad setting."""
 
     exit_code = EXIT_SETUP
+
+
+class UsageError(AgentError):
+    """A command was typed with a value that it can't take; names the option and what it takes."""
+
+    exit_code = EXIT_USAGE
 
 
 def is_retryable(error: BaseException) -> bool:

@@ -10,6 +10,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
+from hub.api.fault_words import words
 from hub.errors import BotyardError, Conflict, Forbidden, Invalid, NotFound, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -104,15 +105,10 @@ def faults_of(error: ValidationError, *, under: str = "") -> list[Fault]:
 
 def _fault(one: ErrorDetails, under: str) -> Fault:
     field = ".".join(str(part) for part in (under, *one["loc"]) if part != "")
-    match one["type"]:
-        case "extra_forbidden":
-            return Fault(field=field, message="unknown member", remedy="remove it, or look for a slip in its name")
-        case "missing":
-            return Fault(field=field, message="missing", remedy="add it")
-        case "json_invalid":
-            return Fault(field="", message=one["msg"], remedy="send JSON in UTF-8")
-        case _:
-            return Fault(field=field, message=one["msg"], remedy="")
+    if one["type"] == "json_invalid":
+        return Fault(field="", message=one["msg"], remedy="send JSON in UTF-8")
+    message, remedy = words(one)
+    return Fault(field=field, message=message, remedy=remedy)
 
 
 def _of_service(error: BotyardError, correlation_id: str) -> tuple[Problem, dict[str, str]]:

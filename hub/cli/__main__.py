@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from hub.cli.failing import Exit, Failure, Refusal
 from hub.cli.scripted import SCRIPTED, ReaderGone
+from hub.cli.usage import in_our_words
 
 COMMANDS = {
     "up": "hub.cli.up",
@@ -103,16 +104,23 @@ def run(arguments: list[str]) -> int:
         return Exit.SUCCEEDED
     except typer.Abort:
         return Exit.DETACHED
-    except typer.TyperException as wrong:
-        if type(wrong).__name__ == "NoArgsIsHelpError" and not for_scripts:
-            sys.stderr.write((wrong.format_message() or "botyard --help shows what there is.").rstrip() + "\n")
-            return int(Exit.USAGE)
-        return _tell(_usage(wrong), for_scripts=for_scripts)
-    except Failure as failure:
-        return _tell(failure, for_scripts=for_scripts)
-    except OSError as error:
-        return _tell(_of_system(error), for_scripts=for_scripts)
+    except Exception as error:  # the rim: people get a line, whoever sets BOTYARD_DEBUG the whole story
+        if os.environ.get("BOTYARD_DEBUG") and not isinstance(error, Failure | typer.TyperException):
+            raise
+        return _tell(_failure_of(error), for_scripts=for_scripts)
     return code if isinstance(code, int) else int(Exit.SUCCEEDED)
+
+
+def _failure_of(error: Exception) -> Failure:
+    match error:
+        case Failure():
+            return error
+        case typer.TyperException():
+            return _usage(error)
+        case OSError():
+            return _of_system(error)
+        case _:
+            return _unforeseen(error)
 
 
 def _tell(failure: Failure, *, for_scripts: bool) -> int:
@@ -145,10 +153,13 @@ def _no_command(word: str) -> Failure:
 
 
 def _usage(wrong: typer.TyperException) -> Failure:
-    """One line with the remedy, as for every other failure."""
+    """One line with the remedy, as for every other failure; a command that has commands shows them."""
     context = getattr(wrong, "ctx", None)
     path = context.command_path if context is not None else "botyard"
-    said = " ".join(wrong.format_message().split())
+    if type(wrong).__name__ == "NoArgsIsHelpError":
+        helped = "" if SCRIPTED.get() else (wrong.format_message() or "").rstrip()
+        return Failure("a command is missing.", Exit.USAGE, [helped] if helped else [f"See {path} --help."])
+    said = in_our_words(wrong.format_message())
     stop = "" if said.endswith((".", "?")) else "."
     return Failure(f"{said}{stop} See {path} --help.", Exit.USAGE)
 
@@ -157,12 +168,17 @@ def _of_system(error: OSError) -> Failure:
     where = f"{error.filename}: " if error.filename else ""
     match error:
         case FileExistsError() | NotADirectoryError():
-            why = "a file is where a folder has to be"
+            return Failure(f"{where}a file is where a folder has to be; name another place.", Exit.USAGE)
         case PermissionError():
-            why = "no permission; run as its owner, or name another place"
+            return Failure(f"{where}no permission; run as its owner, or name another place.")
         case _:
-            why = error.strerror or str(error)
-    return Failure(f"{where}{why}")
+            return Failure(f"{where}{error.strerror or error}.")
+
+
+def _unforeseen(error: Exception) -> Failure:
+    first = (str(error).splitlines() or [""])[0][:200]
+    text = f"this failed as nobody foresaw ({type(error).__name__}: {first})."
+    return Failure(f"{text} BOTYARD_DEBUG=1 shows where; botyard support-bundle gathers what is needed to mend it.")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ import typer
 from hub.cli import limits, show
 from hub.cli.client import segment
 from hub.cli.connected import connected
+from hub.cli.declared import read_declared
+from hub.cli.failing import Exit, Failure
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Define what can be asked for.")
 
@@ -164,6 +166,8 @@ def edit(
     said |= limits.of_automation(bounds)
     state = None if pause is None else ("paused" if pause else "active")
     named = {key: value for key, value in {"bot": bot, "state": state}.items() if value is not None}
+    if not said and not named:
+        raise Failure("nothing to change was named; see botyard automation edit --help.", Exit.USAGE)
     _made(connected().patch(f"/automations/{segment(label)}", {**said, **named}), json_)
 
 
@@ -182,7 +186,7 @@ def _said(
     said = {
         "name": name,
         "description": description,
-        "parameters": [_parameter(one) for one in parameter] if parameter else None,
+        "parameters": read_declared(parameter) if parameter else None,
         "needs": show.read_labels(need, "--need") if need else None,
         "priority": priority,
         "report": report,
@@ -191,22 +195,6 @@ def _said(
         "retry": {"attempts": attempts} if attempts else None,
     }
     return {key: value for key, value in said.items() if value is not None}
-
-
-def _parameter(text: str) -> dict[str, Any]:
-    """``name``, ``name=default``, ``name!:type``, ``name?:type`` as the API has it."""
-    head, equals, default = text.partition("=")
-    name, _, kind = head.partition(":")
-    kind = kind or "text"
-    made: dict[str, Any] = {"name": name.rstrip("!?"), "type": kind}
-    made["required"] = name.endswith("!")
-    made["secret"] = name.endswith("?")
-    if equals:
-        try:
-            made["default"] = default if kind == "text" else json.loads(default)
-        except ValueError:
-            raise typer.BadParameter(f"{default!r} is no {kind}", param_hint="-p") from None
-    return made
 
 
 def _made(found: dict[str, Any], json_: bool) -> None:

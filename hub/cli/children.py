@@ -24,10 +24,13 @@ class Child:
     log: Path
     env: Mapping[str, str] = field(default_factory=dict)
     _process: asyncio.subprocess.Process | None = None
+    _from: int = 0
+    """Where this start began in its log: what older ones wrote explains nothing."""
 
     async def start(self) -> None:
         """Start it."""
         with self.log.open("ab") as log:
+            self._from = log.tell()
             self._process = await asyncio.create_subprocess_exec(
                 *self.command,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -65,8 +68,8 @@ class Child:
             await self._process.wait()
 
     def tail(self, lines: int = 10) -> str:
-        """The last lines of its log, for a person who has to know why it ended."""
-        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        """The last lines that it wrote, for a person who has to know why it ended."""
+        text = self.log.read_bytes()[self._from :].decode(errors="replace") if self.log.exists() else ""
         return "\n".join(f"  {line}" for line in text.splitlines()[-lines:])
 
 

@@ -195,7 +195,9 @@ class _Open:
 
 
 def segment(value: str) -> str:
-    """A value as one segment of a path."""
+    """A value as one segment of a path. Raises Failure for what can't be a name."""
+    if value.strip() in {"", ".", ".."}:
+        raise Failure(f"{value!r} names nothing; give an id, a number, a label or a name.", Exit.USAGE)
     return quote(value, safe="")
 
 
@@ -259,4 +261,7 @@ def _lost(profile: Profile, error: Exception | None) -> Failure:
         host = urlsplit(profile.url).hostname or ""
         why = tls_fault(error, host, "BOTYARD_CA=FILE, or botyard login URL --ca FILE, or add it to the system's store")
         return Failure(f"{profile.url}: {why}", Exit.UNREACHED)
-    return Unreached(profile.url, str(error) or type(error).__name__)
+    if isinstance(error, http.client.HTTPException):
+        return Unreached(profile.url, "what answers there speaks no HTTP", "Is it https://, or another port?")
+    words = error.strerror if isinstance(error, OSError) else None
+    return Unreached(profile.url, words or str(error) or type(error).__name__)

@@ -51,8 +51,8 @@ def deploy(
         "version": version,
         "kind": kind,
         "entry": entry,
-        "args": json.dumps(shlex.split(args)) if args else None,
-        "command": json.dumps(shlex.split(command)) if command else None,
+        "args": _words(args, "--args"),
+        "command": _words(command, "--command"),
         "automation": automation,
     }
     deploying = Deploying(client=connected())
@@ -66,3 +66,13 @@ def deploy(
     typer.echo(f"{build['bot']} {build['version']} {build['digest'][:12]}")
     if build["automation"]:
         show.note(f"run it: botyard run {build['automation']} --follow")
+
+
+def _words(line: str | None, option: str) -> str | None:
+    """A line taken apart as a shell does. Raises typer.BadParameter for one with an open quote."""
+    if not line:
+        return None
+    try:
+        return json.dumps(shlex.split(line))
+    except ValueError as error:
+        raise typer.BadParameter(f"{line[:80]!r} is no shell line: {error}", param_hint=option) from None

@@ -1,12 +1,15 @@
 """`botyard hub`: run the server."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import platformdirs
 import typer
 
 from hub.cli.failing import Exit, Failure
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Run the server.")
 
@@ -69,10 +72,20 @@ def _serve(said: dict[str, Any]) -> int:
     try:
         settings = Settings(**said)
     except ValidationError as error:
-        faults = tuple(f"{'.'.join(map(str, one['loc'])) or 'options'}: {one['msg']}" for one in error.errors())
-        raise Failure("the hub can't be started so:", Exit.USAGE, faults) from None
+        raise _refused(error) from None
     try:
         Address.parse(settings.database_url)
     except ValueError as error:
         raise Failure(f"--database is {error}", Exit.USAGE) from None
     return run(settings)
+
+
+def _refused(error: "ValidationError") -> Failure:
+    """One line for one fault, else one each behind the first; options as they are typed."""
+    faults = []
+    for one in error.errors(include_url=False, include_input=False):
+        option = f"--{'.'.join(map(str, one['loc'])).replace('_', '-')}: " if one["loc"] else ""
+        faults.append(f"{option}{one['msg'].removeprefix('Value error, ')}")
+    if len(faults) == 1:
+        return Failure(f"the hub can't be started so: {faults[0]}.", Exit.USAGE)
+    return Failure("the hub can't be started so:", Exit.USAGE, faults)

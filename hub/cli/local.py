@@ -150,7 +150,8 @@ async def _enrol(place: Place, client: Client) -> None:
     finally:
         file.unlink(missing_ok=True)
     if code != 0:
-        raise Failure(f"the runner could not be enrolled: {printed}")
+        last = (printed.splitlines() or ["it said nothing"])[-1].removeprefix("botyard-agent: ")
+        raise Failure(f"the runner could not be enrolled: {last}")
 
 
 def _is_linked(client: Client) -> bool | None:

@@ -52,8 +52,9 @@ def _token(file: str | None) -> str:
     elif file is not None:
         try:
             token = Path(file).read_text(encoding="utf-8")
-        except OSError as error:
-            raise Failure(f"the key can't be read: {error}", Exit.USAGE) from None
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise Failure(f"--token-file: {file} can't be read: {why}.", Exit.USAGE) from None
     else:
         token = typer.prompt("Key (byk_…)", hide_input=True)
     if not token.strip():

@@ -1,6 +1,7 @@
 """`botyard logs`: what a bot printed, byte for byte."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -25,6 +26,7 @@ Examples:
 """
 
 PAGE = 1000
+_EXECUTION = re.compile(r"exe_[0-9a-f]{32}")
 
 
 @app.command(epilog=EXAMPLES)
@@ -36,6 +38,9 @@ def logs(
     json_: show.Json = False,
 ) -> None:
     """Print a task's output: the bytes as the bot wrote them. With --json one object a line, or a piece with -f."""
+    if execution is not None and not _EXECUTION.fullmatch(execution):
+        told = f"{execution[:64]!r} is no attempt; botyard task show {task} --json names them (exe_…)"
+        raise typer.BadParameter(told, param_hint="--execution")
     client = connected()
     path = f"/tasks/{segment(task)}/output"
     if follow:

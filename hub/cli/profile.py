@@ -57,10 +57,17 @@ def save_profile(profile: Profile) -> Path:
 
 def checked_url(url: str) -> str:
     """The URL without a trailing slash. Raises Failure for anything that is no http(s) address."""
-    parts = urlsplit(url if "://" in url else f"https://{url}")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.username:
+    try:
+        parts = urlsplit(url if "://" in url else f"https://{url}")
+        is_good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        parts, is_good = urlsplit(""), False
+    if not is_good or parts.query or parts.fragment or parts.username:
         raise Failure(f"{url!r} is no address of a hub; say something like https://hub.example:8040.", Exit.USAGE)
-    return parts.geturl().rstrip("/")
+    if parts.path.strip("/"):
+        origin = f"{parts.scheme}://{parts.netloc}"
+        raise Failure(f"{url!r} has a path, and a hub's address has none; say {origin}.", Exit.USAGE)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def is_in_the_clear(url: str) -> bool:

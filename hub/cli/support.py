@@ -42,6 +42,8 @@ def support_bundle(
     made = collect(data)
     try:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileNotFoundError:
+        raise Failure(f"there is no folder {target.parent}; name another file.", Exit.USAGE) from None
     except FileExistsError:
         raise Failure(f"{target} is there already; name another file.", Exit.USAGE) from None
     with os.fdopen(descriptor, "wb") as out:

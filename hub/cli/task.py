@@ -26,7 +26,13 @@ def list_(
 ) -> None:
     """List tasks, newest first."""
     query = {"state": state, "outcome": outcome, "automation": automation, "runner": runner, "limit": limit}
-    page = connected().get("/tasks", query)
+    client = connected()
+    page = client.get("/tasks", query)
+    if not page["items"]:
+        # A name that nothing has is a slip, not an empty list.
+        for where, name in (("automations", automation), ("runners", runner)):
+            if name is not None:
+                client.get(f"/{where}/{segment(name)}")
     if json_:
         show.as_json(page)
         return

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from hub.domain.access import Caller, secret_hash
 from hub.domain.automation import label_faults
+from hub.domain.runner_name import name_faults
 from hub.errors import Conflict, NotFound
 from hub.services.automations import invalid
 from hub.storage import access as rows
@@ -53,9 +54,9 @@ class EnrolmentView:
 
 def create(tx: Transaction, caller: Caller, new: NewEnrolment, secret: str) -> Done[EnrolmentView]:
     """A token for one runner of the caller's workspace. Raises Invalid."""
-    faults = label_faults("labels", new.labels)
+    faults = [*label_faults("labels", new.labels), *(name_faults(new.name) if new.name is not None else [])]
     if faults:
-        raise invalid("labels", "These can't be labels.", faults)
+        raise invalid("labels", "A runner can't be called or labelled so.", faults)
     row = EnrolmentRow(
         workspace_id=caller.workspace_id,
         id=tx.new_id("enr"),

@@ -12,6 +12,7 @@ from agent.wire.words import ExecutionState
 from hub.domain.access import secret_hash
 from hub.domain.automation import label_faults
 from hub.domain.execution import ExecutionEvent
+from hub.domain.runner_name import name_faults
 from hub.errors import Conflict, Forbidden, Invalid, NotFound
 from hub.services import settlement
 from hub.services.effects import CloseSession, DrainRunner, RefreshDesired, SendToRunner, WakeDispatch
@@ -89,7 +90,7 @@ def enrol(tx: Transaction, secret: str, request: EnrolmentRequest) -> Done[Enrol
     if token is None:
         raise Forbidden("bad_enrolment_token", "This enrolment token is unknown, used up or too old. Make a new one.")
     name = token.name or request.name
-    faults = label_faults("labels", request.labels)
+    faults = [*name_faults(name), *label_faults("labels", request.labels)]
     if faults:
         raise Invalid("labels", f"{faults[0].field}: {faults[0].message} ({faults[0].remedy}).")
     values = {

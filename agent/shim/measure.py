@@ -6,6 +6,7 @@ One look costs what the tree is large; a walk over a folder is done in slices, s
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from agent.shim.body import Tree
 
 SLICE_ENTRIES = 500
+_SLICES_A_LOOK = 20
 _OURS = frozenset({"output"})
 
 
@@ -29,6 +31,8 @@ class Meter:
         self._folder = folder
         self._disk_before = disk_before
         self._disk = 0
+        self._slices = 0
+        self._rest = Seen()
         self._walk: Iterator[tuple[int, bool]] | None = None
 
     @property
@@ -37,7 +41,14 @@ class Meter:
         return self._walk is not None
 
     def read(self, bounds: Bounds) -> Seen:
-        """Measure what is bounded and not kept by the kernel; what the kernel keeps by its counters."""
+        """Measure what is bounded; while a walk goes on, the folder at each call and the rest at some of them."""
+        if self._slices % _SLICES_A_LOOK == 0:
+            self._rest = self._read_rest(bounds)
+        disk = self._disk_bytes() if bounds.disk_bytes is not None else 0
+        return replace(self._rest, disk_bytes=disk)
+
+    def _read_rest(self, bounds: Bounds) -> Seen:
+        """What the kernel does not keep is measured; of what it keeps, its counters are read."""
         wants_memory = bounds.memory_bytes is not None and MEMORY not in bounds.kept
         wants_processes = bounds.processes is not None and PIDS not in bounds.kept
         usages = self._usages() if wants_memory or wants_processes or bounds.cpu_seconds is not None else {}
@@ -45,7 +56,6 @@ class Meter:
             memory_bytes=self._memory(usages, bounds.memory_bytes or 0) if wants_memory else 0,
             processes=sum(usage.threads for usage in usages.values()) if wants_processes else 0,
             cpu_seconds=self._cpu_s(usages) if bounds.cpu_seconds is not None else 0.0,
-            disk_bytes=self._disk_bytes() if bounds.disk_bytes is not None else 0,
             oom_kills=self._count(MEMORY, bounds, readings.oom_kills),
             refused_forks=self._count(PIDS, bounds, readings.refused_forks),
         )
@@ -71,9 +81,10 @@ class Meter:
         """The last whole sum, or what a walk that goes on has found so far, if that is more."""
         self._walk = self._walk or walk(self._folder)
         total, is_whole = next(self._walk)
+        self._slices += 1
         added = max(0, total - self._disk_before)
         if is_whole:
-            self._walk = None
+            self._walk, self._slices = None, 0
             self._disk = added
         return max(self._disk, added)
 

@@ -27,30 +27,36 @@ class Watch:
         self._bounds = bounds
         self._meter = meter
         self._looks = 0
+        self._took_ns = 0
         self._was_killed_in = False
-        self.due_ns = clock.boot_ns() + int(FIRST_LOOK_S * _NS)
-        """When to look next, by `Clock.boot_ns`."""
+        self._due_ns = clock.boot_ns() + int(FIRST_LOOK_S * _NS)
+
+    @property
+    def due_ns(self) -> int | None:
+        """When to look next, by `Clock.boot_ns`; None while nothing is bounded any more."""
+        return self._due_ns if self._bounds.is_set else None
 
     def set_bounds(self, bounds: Bounds) -> None:
         """Keep these from now on; they are looked at at once."""
         self._bounds = bounds
-        self.due_ns = self._clock.boot_ns()
+        self._due_ns = self._clock.boot_ns()
 
     def look(self, now_ns: int) -> Excess | None:
         """Measure if it is time; return the bound that is exceeded."""
-        if now_ns < self.due_ns or not self._bounds.is_set:
+        if now_ns < self._due_ns or not self._bounds.is_set:
             return None
         seen = self._meter.read(self._bounds)
+        self._took_ns += self._clock.boot_ns() - now_ns
         if self._meter.is_walking:
-            self.due_ns = now_ns + _WALK_AGAIN_NS
+            self._due_ns = now_ns + _WALK_AGAIN_NS
         else:
-            took_s = (self._clock.boot_ns() - now_ns) / _NS
-            self.due_ns = now_ns + int(next_look_s(self._bounds, seen, self._looks, took_s) * _NS)
+            self._due_ns = now_ns + int(next_look_s(self._bounds, seen, self._looks, self._took_ns / _NS) * _NS)
             self._looks += 1
+            self._took_ns = 0
         if seen.oom_kills and not self._was_killed_in:
             # The kernel may be ending all of it just now: then that is how it ended, and this is no stop of ours.
             self._was_killed_in = True
-            self.due_ns = now_ns + int(FIRST_LOOK_S * _NS)
+            self._due_ns = now_ns + int(FIRST_LOOK_S * _NS)
             seen = replace(seen, oom_kills=0)
         return excess_of(self._bounds, seen)
 

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from agent.cgroups.choice import LimitMode, chosen
+from agent.cgroups.choice import MEMORY, LimitMode, chosen
 from agent.cgroups.groups import Group, open_procs, remove_group
 from agent.daemon.limiting import bounds_of, cpus_of, make_groups, rlimits_of
-from agent.process import find_by_execution_id
+from agent.process import find_by_execution_id, usage_of
 from agent.shim.bounds import Bounds
 from agent.shim.client import LiveLimits
 from agent.shim.exit_file import ExitRecord
 from agent.shim.order import Role, ShimOrder
 from agent.wire.task import Limits
 from agent.wire.words import ExitKind, StopCause
-from tests.support.shims import Bot, ShimHome, output_of, python
+from tests.support.shims import CLOCK, Bot, ShimHome, output_of, python
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the shim of Linux")
@@ -338,6 +338,61 @@ async def test_limits_change_while_it_runs(limited: Limited) -> None:
     assert "5.0 MiB are allowed" in record.error
 
 
+async def test_limits_that_are_taken_away_cost_nothing(watched: Limited) -> None:
+    """Looked at until then, and then no more."""
+    bot = await watched.start("import time; print('up'); time.sleep(600)", Limits(run_limit_s=None, processes=50))
+    await bot.prints(b"up")
+    await bot.link.set_limits(LiveLimits(run_limit_s=None, no_progress_s=None, bounds=Bounds()))
+    await asyncio.sleep(0.3)
+    before = _switches(bot)
+    await asyncio.sleep(1.2)
+    assert _switches(bot) == before
+    assert _cpu_s(bot) < 0.5
+    await bot.link.stop(StopCause.KILL)
+    await bot.ends()
+
+
+async def test_a_large_folder_is_measured_in_little_time(watched: Limited) -> None:
+    """A walk over 20,000 files costs a twentieth of the time, and what is fast is looked at meanwhile."""
+    code = """
+import os, time
+for number in range(20000):
+    open(str(number), 'w').close()
+print('made', flush=True)
+time.sleep(2)
+for _ in range(8):
+    os.fork()
+time.sleep(60)
+"""
+    bot = await watched.start(code, Limits(disk_bytes=2**40, processes=30))
+    await bot.prints(b"made", within=30)
+    before = _cpu_s(bot)
+    await asyncio.sleep(1.0)
+    assert _cpu_s(bot) - before < 0.4
+    began = CLOCK.monotonic()
+    record = await bot.ends()
+    assert record.cause is StopCause.LIMIT
+    assert "30 are allowed" in record.error
+    assert CLOCK.monotonic() - began < 12
+
+
+async def test_out_of_memory_where_no_group_tells(watched: Limited, tmp_path: Path) -> None:
+    """A container's limit that the runner cannot see: the machine's count of such kills tells it (R30: none)."""
+    if MEMORY not in chosen().limits:
+        pytest.skip(NO_GROUPS)
+    group, _ = make_groups(f"exe_unseen_{tmp_path.name}", Limits(memory_bytes=64 * MIB))
+    enters = f"open('{group.limits[MEMORY]}/cgroup.procs', 'w').write('0')\n{EATS_MEMORY}"
+    record = await watched.run(enters, Limits())
+    assert (record.how, record.cause, record.error) == (ExitKind.OOM_KILLED, None, "")
+    await eventually(lambda: _is_removed(group), saying="its group is removed")
+
+
+async def test_a_kill_by_somebody_is_no_want_of_memory(watched: Limited) -> None:
+    """SIGKILL alone proves nothing."""
+    record = await watched.run("import os; os.kill(os.getpid(), 9)", Limits())
+    assert (record.how, record.signal) == (ExitKind.SIGNAL, signal.SIGKILL)
+
+
 async def test_a_bot_without_bounds_is_not_looked_at(home: ShimHome) -> None:
     """Defaults cost nothing: the shim's loop sleeps until something happens."""
     bot = await home.start("import time; print('up'); time.sleep(600)", run_limit_s=None)
@@ -348,6 +403,12 @@ async def test_a_bot_without_bounds_is_not_looked_at(home: ShimHome) -> None:
     assert _switches(bot) == before
     await bot.link.stop(StopCause.KILL)
     await bot.ends()
+
+
+def _cpu_s(bot: Bot) -> float:
+    """CPU time of the shim so far."""
+    usage = usage_of(bot.link.state.shim)
+    return usage.cpu_seconds if usage else 0.0
 
 
 def _switches(bot: Bot) -> int:

@@ -15,7 +15,7 @@ from agent.builds.uses import ENVIRONMENT, Uses
 
 LOOK_AFTER_S = 2.0
 """A changed environment is noticed this long after the run that changed it has ended."""
-LOOK_EVERY_S = 30.0
+LOOK_EVERY_S = 10.0
 """One look serves all runs of this time: it costs some 20 ms for an environment of 2,000 files."""
 
 _log = logging.getLogger(__name__)

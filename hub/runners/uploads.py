@@ -9,6 +9,7 @@ in the folder.
 """
 
 import asyncio
+import errno
 import logging
 import re
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from aiohttp import web
 
 from agent.ports import Clock, Disk
 from agent.wire.uploads import ARTIFACT_MAX_BYTES
-from hub.errors import Conflict, Invalid
+from hub.errors import Conflict, Invalid, Unavailable
 from hub.storage.blobs import READ_BYTES, Blob, Blobs
 
 SILENCE_S = 30.0
@@ -26,6 +27,7 @@ SILENCE_S = 30.0
 ORPHAN_S = 24 * 3600.0
 """A draft of this age that nobody has gone on with is removed: its runner would have to begin anew."""
 SWEEP_EVERY_S = 3600.0
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})\Z")
 
 log = logging.getLogger(__name__)
@@ -70,7 +72,7 @@ class Uploads:
         """Append a request's body; the blob once the file is whole and its digest right, None before.
 
         Raises Conflict (`upload_offset`) where the part does not begin at the offset, Invalid for another digest,
-        TimeoutError when no more bytes come.
+        TimeoutError when no more bytes come, Unavailable while the disk is full: what came is kept.
         """
         draft = self._draft(workspace_id, sha256)
         if draft in self._busy:
@@ -81,6 +83,11 @@ class Uploads:
             if part.total is not None and size < part.total:
                 return None
             return await asyncio.to_thread(self._finish, draft, sha256)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            log.error("the disk is full: artifact %s waits at its runner", sha256[:12])  # noqa: TRY400
+            raise Unavailable("disk_full", "The hub's disk is full. The runner will try again.") from None
         finally:
             self._busy.discard(draft)
 

@@ -1,10 +1,18 @@
 """What uploads leave behind at the hub: half files are gone on with for a day, then swept; the rest goes at a start."""
 
+import errno
+import hashlib
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
 
 from agent.ports import SystemDisk
-from hub.runners.uploads import ORPHAN_S, SWEEP_EVERY_S, Uploads
+from agent.ports.files import AppendFile
+from hub.errors import Unavailable
+from hub.runners.uploads import ORPHAN_S, SWEEP_EVERY_S, Part, Uploads
 from hub.storage.blobs import FolderBlobs
 from tests.support.clock import FakeClock
 
@@ -15,6 +23,35 @@ NEW, OLD = "a" * 64, "b" * 64
 def uploads(folder: Path, clock: FakeClock) -> Uploads:
     """The uploads of a hub that starts."""
     return Uploads(folder / "uploads", SystemDisk(), clock, FolderBlobs(folder / "blobs", SystemDisk()))
+
+
+class FullDisk(SystemDisk):
+    """A disk on which nothing more can be written."""
+
+    def open_append(self, path: Path) -> AppendFile:
+        """As the machine's, until something is written."""
+        file = super().open_append(path)
+        self.opened = path
+
+        def write(data: bytes) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        return cast(
+            "AppendFile", SimpleNamespace(write=write, size=file.size, truncate=file.truncate, close=file.close)
+        )
+
+
+class Body:
+    """A request that brings some bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self.content = self
+        self.data = data
+
+    async def read(self, count: int) -> bytes:
+        """The next ones."""
+        piece, self.data = self.data[:count], self.data[count:]
+        return piece
 
 
 def draft(folder: Path, name: str, clock: FakeClock, age_s: float) -> Path:
@@ -49,3 +86,24 @@ def test_orphans_are_swept_while_the_hub_runs(tmp_path: Path, clock: FakeClock) 
     clock.advance(SWEEP_EVERY_S + 1)
     made.offset(WORKSPACE, NEW)
     assert not orphan.exists()
+
+
+async def test_a_full_disk_is_told_and_what_came_is_gone_on_with(tmp_path: Path, clock: FakeClock) -> None:
+    """R27: a sentence and another try, never a lost file or a traceback."""
+    # given half a file, and a disk that takes no more
+    draft(tmp_path, NEW, clock, 0)
+    blobs = FolderBlobs(tmp_path / "blobs", SystemDisk())
+    mended = uploads(tmp_path, clock)
+    full = Uploads(tmp_path / "uploads", FullDisk(), clock, blobs)
+    # when the rest comes
+    rest = cast("Any", Body(b"and more"))
+    with pytest.raises(Unavailable, match="disk is full"):
+        await full.take(WORKSPACE, NEW, Part(start=4, total=12), rest)
+    # then the half is still there, and free for the next try
+    assert 4 == full.offset(WORKSPACE, NEW)
+    whole = hashlib.sha256(b"halfand more").hexdigest()
+    (tmp_path / "uploads" / WORKSPACE / NEW).rename(tmp_path / "uploads" / WORKSPACE / whole)
+    rest = cast("Any", Body(b"and more"))
+    blob = await mended.take(WORKSPACE, whole, Part(start=4, total=12), rest)
+    assert blob is not None
+    assert b"halfand more" == b"".join(blobs.read(blob.sha256))

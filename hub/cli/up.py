@@ -7,6 +7,7 @@ from typing import Annotated
 import platformdirs
 import typer
 
+from agent.ports.files import SystemDisk
 from hub.cli import show
 from hub.cli.children import stop_on_signals
 from hub.cli.failing import Exit, Failure
@@ -44,6 +45,8 @@ def up(
 ) -> int:
     """Start a hub and a runner here. Ctrl-C ends both, and the bots that run."""
     folder = data or platformdirs.user_data_path("botyard", appauthor=False)
+    # Before anything is started: a place that can't be one is said by itself.
+    SystemDisk().make_folder(folder)
     tls = _tls(tls_cert, tls_key, ca)
     return asyncio.run(_up(Place(data=folder.resolve(), port=port, slots=slots, tls=tls)))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.enrol import Wish, enrol, parse_labels, read_token
-from agent.errors import AgentError, SetupError
+from agent.errors import AgentError, SetupError, UsageError
 from agent.home import Home, Membership
 from agent.keys import public_key
 from agent.ports import SystemDisk
@@ -105,18 +105,18 @@ def test_the_token_comes_from_stdin_or_a_file(tmp_path: Path, monkeypatch: pytes
     assert read_token("-") == TOKEN
 
 
-@pytest.mark.parametrize(("text", "why"), [("", "empty"), ("byk_x", "byt_"), (None, "cannot be read")])
+@pytest.mark.parametrize(("text", "why"), [("", "empty"), ("byk_x", "byt_"), (None, "can't be read")])
 def test_a_wrong_token_is_refused_before_it_is_sent(tmp_path: Path, text: str | None, why: str) -> None:
     """One sentence that says which."""
     path = tmp_path / "token"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(SetupError, match=why):
+    with pytest.raises(UsageError, match=why):
         read_token(str(path))
 
 
 def test_labels_are_pairs() -> None:
     """`--label k=v`."""
     assert parse_labels(["a=1", "b = x=y"]) == {"a": "1", "b": "x=y"}
-    with pytest.raises(SetupError, match="key=value"):
+    with pytest.raises(UsageError, match="key=value"):
         parse_labels(["a"])

@@ -8,7 +8,7 @@ nothing, and no error of its own ever reaches the robot. Where to tell it stands
 import contextlib
 import json
 import os
-import time
+import threading
 import urllib.request
 from typing import Any
 
@@ -27,7 +27,6 @@ class Tally:
         self.total = 0
         self.done = 0
         self.failed = 0
-        self.told_at = 0.0
 
     def text(self, name: str) -> str:
         """One line for people."""
@@ -39,7 +38,47 @@ class Tally:
         return min(100.0, 100.0 * self.done / self.total) if self.total else 0.0
 
 
+class Teller:
+    """Tells the newest from a thread of its own: the robot never waits for it, and the last word always goes out."""
+
+    def __init__(self) -> None:
+        self._newest: bytes | None = None
+        self._bell = threading.Condition()
+        self._is_closed = False
+        self._thread: threading.Thread | None = None
+
+    def tell(self, body: bytes) -> None:
+        """Send this soon, unless something newer comes before."""
+        with self._bell:
+            self._newest = body
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="botyard progress", daemon=True)
+                self._thread.start()
+            self._bell.notify()
+
+    def close(self) -> None:
+        """Send what is left, and wait for it, but not long."""
+        with self._bell:
+            self._is_closed = True
+            self._bell.notify()
+        if self._thread is not None:
+            self._thread.join(2 * TIMEOUT_S)
+
+    def _run(self) -> None:
+        while True:
+            with self._bell:
+                self._bell.wait_for(lambda: self._newest is not None or self._is_closed)
+                body, self._newest = self._newest, None
+            if body is None:
+                return
+            with contextlib.suppress(Exception):
+                send(body)
+            with self._bell:
+                self._bell.wait_for(lambda: self._is_closed, LEAST_PAUSE_S)
+
+
 TALLY = Tally()
+TELLER = Teller()
 # A proxy of the environment knows nothing of this machine's loopback.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -50,14 +89,14 @@ def start_suite(data: Any, result: Any) -> None:
     with contextlib.suppress(Exception):
         if TALLY.total == 0:
             TALLY.total = int(data.test_count)
-            tell(str(data.name), is_news=True)
+            tell(str(data.name))
 
 
 def start_test(data: Any, result: Any) -> None:
     """A task begins."""
     del result
     with contextlib.suppress(Exception):
-        tell(str(data.name), is_news=False)
+        tell(str(data.name))
 
 
 def end_test(data: Any, result: Any) -> None:
@@ -65,17 +104,25 @@ def end_test(data: Any, result: Any) -> None:
     with contextlib.suppress(Exception):
         TALLY.done += 1
         TALLY.failed += str(result.status) == "FAIL"
-        tell(str(data.name), is_news=TALLY.done >= TALLY.total)
+        tell(str(data.name))
 
 
-def tell(name: str, *, is_news: bool) -> None:
-    """Send progress to the runner; what comes too soon after the last is left out unless it is news. Raises OSError."""
-    now = time.monotonic()
+def close() -> None:
+    """The run is over."""
+    with contextlib.suppress(Exception):
+        TELLER.close()
+
+
+def tell(name: str) -> None:
+    """Let the runner know where the run is."""
+    TELLER.tell(json.dumps({"percent": TALLY.percent(), "text": TALLY.text(name)}).encode())
+
+
+def send(body: bytes) -> None:
+    """One call of the bot's own API. Raises OSError, and ValueError for an address that is none."""
     url, token = os.environ.get("BOTYARD_API_URL"), os.environ.get("BOTYARD_API_TOKEN")
-    if not url or not token or (not is_news and now - TALLY.told_at < LEAST_PAUSE_S):
+    if not url or not token:
         return
-    TALLY.told_at = now
-    body = json.dumps({"percent": TALLY.percent(), "text": TALLY.text(name)}).encode()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     request = urllib.request.Request(f"{url.rstrip('/')}/progress", data=body, headers=headers)  # noqa: S310
     with _OPENER.open(request, timeout=TIMEOUT_S):

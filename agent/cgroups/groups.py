@@ -2,9 +2,10 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from agent.cgroups import v1, v2
@@ -12,6 +13,7 @@ from agent.cgroups.choice import Hierarchies, chosen
 
 log = logging.getLogger(__name__)
 _PREFIX = "botyard-"
+_LEFTOVER_AFTER_S = 60.0
 
 Wanted = Mapping[str, float | None]
 """By controller: bytes of memory, number of processes and threads, CPU cores; None or absent is no limit."""
@@ -69,6 +71,22 @@ def remove_group(group: Group) -> None:
     """Remove what is empty of an execution's groups; what is not is left."""
     for folder in {*group.limits.values(), *([group.kill] if group.kill else [])}:
         remove_cgroup(folder)
+
+
+def remove_leftovers(known: Collection[str], now: datetime, hierarchies: Hierarchies | None = None) -> int:
+    """Remove empty groups of executions that are not `known`, as a crash leaves them; return how many.
+
+    A fresh one is left: another runner of this machine may have made it for a bot that has not entered it yet.
+    """
+    found = hierarchies or chosen()
+    bases = {*found.limits.values(), *([found.kill] if found.kill else [])}
+    names = {f"{_PREFIX}{execution_id}" for execution_id in known}
+    removed = 0
+    for folder in (each for base in bases for each in base.glob(f"{_PREFIX}*") if each.name not in names):
+        with suppress(OSError):
+            is_old = now.timestamp() - folder.stat().st_mtime > _LEFTOVER_AFTER_S
+            removed += is_old and remove_cgroup(folder)
+    return removed
 
 
 def remove_cgroup(group: Path) -> bool:

@@ -13,6 +13,7 @@ import logging
 from contextlib import suppress
 from pathlib import Path
 
+from agent.cgroups.groups import remove_leftovers
 from agent.daemon import conclusion, watch
 from agent.daemon.desk import Desk
 from agent.daemon.handover import secret_values
@@ -47,6 +48,7 @@ async def adopt(house: House, desk: Desk, tombstones: list[Tombstone]) -> None:
         async with asyncio.timeout(_CONNECT_S):
             for keeper in running:
                 await keeper.met.wait()
+    await asyncio.to_thread(remove_leftovers, {order.execution_id for order in orders}, house.clock.now())
     house.is_adopting = False
     if keepers:
         log.info("adopted %d executions, %d of them running", len(keepers), len(running))

@@ -1,11 +1,12 @@
 """Control groups: which may be used, what is written into them, what they tell; on fake trees (S16, S20, R30)."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from agent.cgroups.choice import CPU, MEMORY, PIDS, Hierarchies, LimitMode, find, own_folders
-from agent.cgroups.groups import hold, make_group
+from agent.cgroups.groups import hold, make_group, remove_leftovers
 from agent.cgroups.readings import cpu_seconds, oom_kills, peak_memory_bytes, refused_forks
 
 HYBRID = """\
@@ -144,6 +145,18 @@ def test_what_cannot_be_written_is_not_kept_by_the_kernel(tmp_path: Path) -> Non
     group = make_group("exe_1", {}, found)
     assert hold(group, {MEMORY: 2**20, PIDS: 5}, {}) == {PIDS}
     assert not (folder / "memory.max").exists()
+
+
+def test_what_a_crash_left_is_removed(tmp_path: Path) -> None:
+    """Empty ones of executions that nobody knows, not fresh ones, nor those in use or of somebody else."""
+    for name in ("botyard-exe_1", "botyard-exe_2", "botyard-exe_3", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "botyard-exe_3" / "member").touch()
+    found = Hierarchies(kill=tmp_path, limits={PIDS: tmp_path})
+    now = datetime.now(UTC)
+    assert remove_leftovers(["exe_2"], now, found) == 0
+    assert remove_leftovers(["exe_2"], now + timedelta(minutes=2), found) == 1
+    assert {each.name for each in tmp_path.iterdir()} == {"botyard-exe_2", "botyard-exe_3", "other"}
 
 
 def test_what_groups_tell(tmp_path: Path) -> None:

@@ -165,6 +165,21 @@ async def test_a_list_that_the_hub_cannot_make_is_made_here_and_uploaded(runner:
         await runner.until(PreparationState.PREPARED)
 
 
+async def test_wheels_of_the_build_count_where_it_is_resolved(runner: Runner) -> None:
+    """bot-packages.md §3, offline: the runner that resolves brings the build's own wheels here first."""
+    files = {**FILES, "vendor/own-1-py3-none-any.whl": b"PK", "vendor/readme.txt": b"", "wheels/none.txt": b""}
+    asked = reference(runner.hub.serve(files), python=">=3.11", hub=runner.hub).model_copy(update={"resolve": True})
+    runner.hub.answers[requirements_path(asked.digest, BUILD_ID)] = b"own\n"
+    async with runner.running() as builds:
+        builds.want([asked])
+        await runner.until(PreparationState.WANTED, message="requirements are resolved")
+    (command,) = runner.tools.ran("compile")
+    folder = runner.home / "builds" / asked.digest / "tree" / "vendor"
+    assert 1 == command.argv.count("--find-links")
+    assert str(folder) == command.argv[command.argv.index("--find-links") + 1]
+    assert (folder / "own-1-py3-none-any.whl").is_file()
+
+
 async def test_what_is_no_longer_wanted_is_not_told(runner: Runner, build: BuildReference) -> None:
     runner.hub.down = True
     async with runner.running() as builds:

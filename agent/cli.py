@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from agent.config import current_environment, home_folder, load_settings
-from agent.errors import EXIT_ASKED, EXIT_TRY_AGAIN, EXIT_USAGE, AgentError
+from agent.errors import EXIT_ASKED, EXIT_TRY_AGAIN, EXIT_USAGE, AgentError, of_system
 from agent.ports.shells import SHELLS, WORD, script
 
 if TYPE_CHECKING:
@@ -46,13 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_ASKED
-    except PermissionError as error:
-        print(f"botyard-agent: {error.filename}: permission denied; run as its owner", file=sys.stderr)
-        return EXIT_TRY_AGAIN
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"botyard-agent: {where}{error.strerror or error}", file=sys.stderr)
-        return EXIT_TRY_AGAIN
+        known = of_system(error, home)
+        print(f"botyard-agent: {known}", file=sys.stderr)
+        return known.exit_code
     return code
 
 

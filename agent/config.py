@@ -90,8 +90,8 @@ def remember(home: Path, disk: Disk, name: str, value: str) -> None:
 def _from_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}  # whoever wants to write there will say what is wrong with the folder
     except (OSError, ValueError) as error:
         raise SetupError(f"{path} cannot be read: {error}") from None
 

@@ -8,7 +8,9 @@ One sentence each, for the person who reads the journal. `is_retryable` says whi
 another try.
 """
 
+import errno
 import ssl
+from pathlib import Path
 
 EXIT_ASKED = 0
 EXIT_TRY_AGAIN = 75
@@ -40,3 +42,18 @@ def is_retryable(error: BaseException) -> bool:
     A certificate that does not fit is one of them: it is renewed on the other side while this one keeps trying (R51).
     """
     return isinstance(error, (OSError, TimeoutError, ssl.SSLError, EOFError))
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def of_system(error: OSError, home: Path) -> AgentError:
+    """What the system refused a command on `home`, as one sentence with its remedy."""
+    where = error.filename or home
+    if error.errno in _FULL:
+        return AgentError(f"the disk of {home} is full: free some space and try again")
+    if error.errno in {errno.ENOTDIR, errno.EEXIST}:
+        return SetupError(f"{where} is a file, or lies below one, where a folder is needed: give another --home")
+    if isinstance(error, PermissionError):
+        return SetupError(f"{where}: permission denied: run as its owner, or give another --home")
+    return AgentError(f"{where}: {(error.strerror or str(error)).lower()}")

@@ -62,7 +62,9 @@ class Home:
             _take_lock(file)
         except OSError:
             file.close()
-            raise AgentError(f"another botyard-agent runs in {path}") from None
+            raise AgentError(
+                f"another botyard-agent runs in {path}: stop that one, or give this one a --home of its own"
+            ) from None
         return cls(path, disk, file)
 
     def release(self) -> None:

@@ -88,7 +88,8 @@ def enrol(tx: Transaction, secret: str, request: EnrolmentRequest) -> Done[Enrol
     runner_id = tx.new_id("rnr")
     token = rows.use_token(tx, secret_hash(secret), runner_id)
     if token is None:
-        raise Forbidden("bad_enrolment_token", "This enrolment token is unknown, used up or too old. Make a new one.")
+        text = "This enrolment token is unknown, used up or too old: botyard runner token makes one."
+        raise Forbidden("bad_enrolment_token", text)
     name = token.name or request.name
     faults = [*name_faults(name), *label_faults("labels", request.labels)]
     if faults:

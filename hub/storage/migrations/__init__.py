@@ -71,7 +71,8 @@ def explain(version: str) -> str:
     if version in REVISIONS:
         return f"the database has schema {version}, this program needs {HEAD}: migrate it first"
     return (
-        f"the database has schema {version}, made by a newer Botyard; this program knows {HEAD} and will not touch it"
+        f"the database has schema {version}, made by a newer Botyard; this program knows {HEAD} and "
+        "will not touch it: update this program, or restore the backup from before the update"
     )
 
 

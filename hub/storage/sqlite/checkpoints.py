@@ -5,8 +5,13 @@ once (libraries.md, pitfalls). `journal_size_limit` makes the file's size tell w
 checkpoint the next commit cuts it back to 4 MiB, so a larger file holds more than that.
 """
 
+import logging
 import sqlite3
 from pathlib import Path
+
+from hub.storage.sqlite.connection import error_code
+
+log = logging.getLogger(__name__)
 
 _PASSIVE_BYTES = 4 * 1024 * 1024
 _TRUNCATE_BYTES = 64 * 1024 * 1024
@@ -57,5 +62,11 @@ class Checkpoints:
         try:
             _busy, in_log, copied = self._raw.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
             self.is_behind = in_log != copied
+        except sqlite3.OperationalError as error:
+            if error_code(error) != sqlite3.SQLITE_FULL:
+                raise
+            # The log has it all, durably; the copy waits until there is room (R27).
+            self.is_behind = True
+            log.warning("the disk is full: what is committed waits in the write-ahead log")
         finally:
             self._raw.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}").close()

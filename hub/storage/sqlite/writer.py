@@ -225,6 +225,9 @@ def _as_unavailable(error: BaseException) -> StoreUnavailable:
     code = error_code(error)
     names = {sqlite3.SQLITE_FULL: "store_full", sqlite3.SQLITE_BUSY: "store_busy", sqlite3.SQLITE_LOCKED: "store_busy"}
     # The driver's text goes to the log with the cause, never to a client: it may quote rows (S54).
-    unavailable = StoreUnavailable(names.get(code or 0, "store_down"), "Nothing was stored. Ask again.")
+    text = "Nothing was stored. Ask again."
+    if code == sqlite3.SQLITE_FULL:
+        text = "The hub's disk is full. Nothing was stored; free some space there, then ask again."
+    unavailable = StoreUnavailable(names.get(code or 0, "store_down"), text)
     unavailable.__cause__ = error
     return unavailable

@@ -1,7 +1,13 @@
 """`botyard runner`: what it does, drained, resumed, revoked."""
 
-from tests.support.api_hub import ApiWorld
+import asyncio
+from functools import partial
+
+from agent.wire.messages import Stamp
+from hub.storage.transaction import Done, NewEvent, Transaction
+from tests.support.api_hub import BUILD, RUNNER, ApiWorld
 from tests.support.typed import Typed
+from tests.support.waiting import eventually
 
 
 async def test_a_runner_is_drained_resumed_and_revoked(world: ApiWorld, typed: Typed) -> None:
@@ -11,3 +17,73 @@ async def test_a_runner_is_drained_resumed_and_revoked(world: ApiWorld, typed: T
     unasked = await typed("runner", "revoke", "desk-1")
     assert (unasked.code, "--yes" in unasked.err) == (2, True)
     assert b"desk-1: revoked\n" == (await typed("runner", "revoke", "desk-1", "--yes")).out
+
+
+async def test_show_tells_what_it_does_and_what_it_has(world: ApiWorld, typed: Typed) -> None:
+    """Issue 3, part 6: slots with their tasks, link, version, platform, builds, limits, why it is not fit."""
+    task = await world.new_task()
+    await world.begin(task["id"])
+    await world.update(
+        "runners",
+        RUNNER,
+        agent_version="9.9",
+        platform={"os": "linux", "limits": "cgroup2"},
+        connected_at=world.clock.now(),
+    )
+    prepared = {"runner_id": RUNNER, "build_id": BUILD, "state": "prepared", "progress": 1.0}
+    await world.insert("preparations", updated_at=world.clock.now(), **prepared)
+    world.hub.book.renew(RUNNER, 1, Stamp(boot_ns=1, wall_ns=1), ready=False, unfit=("no space left",))
+
+    told = (await typed("runner", "show", "desk-1", "--json")).json()
+    shown = (await typed("runner", "show", "desk-1")).text
+
+    assert [(1, "invoices", "running", 0)] == [
+        (one["number"], one["automation"], one["state"], one["slot"]) for one in told["busy"]
+    ]
+    assert (0, False, ["no space left"]) == (told["free"], told["fit"], told["unfit"])
+    assert [("invoices", "1", "prepared", True)] == [
+        (one["bot"], one["version"], one["state"], one["is_released"]) for one in told["builds"]
+    ]
+    for words in ("no space left", "slot 0: task 1 (invoices) running", "cgroup2", "9.9", "os=linux", "0 of 1 free"):
+        assert words in shown
+
+
+async def test_drain_waits_for_the_last_bot(world: ApiWorld, typed: Typed) -> None:
+    """Woken by the feed: the waiting ends when the last execution has settled."""
+    task = await world.new_task()
+    await world.begin(task["id"])
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(typed("runner", "drain", "desk-1", "--wait"))
+        await eventually(lambda: _is_draining(world))
+        assert not waiting.done()
+        await world.settle(task["id"])
+        await typed_event(world)
+    answer = waiting.result()
+    assert (0, "desk-1: connected (draining)\n") == (answer.code, answer.text)
+    assert "1 still run: 1 (invoices)" in answer.err
+    assert "nothing runs any more" in answer.err
+
+
+async def test_drain_ends_when_somebody_gives_it_work_again(world: ApiWorld, typed: Typed) -> None:
+    task = await world.new_task()
+    await world.begin(task["id"])
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(typed("runner", "drain", "desk-1", "--wait"))
+        await eventually(lambda: _is_draining(world))
+        await world.call("POST", "/runners/desk-1/resume")
+    assert (1, True) == (waiting.result().code, "was given work again" in waiting.result().err)
+
+
+async def _is_draining(world: ApiWorld) -> bool:
+    return bool((await world.get("/runners/desk-1"))["draining"])
+
+
+async def typed_event(world: ApiWorld) -> None:
+    """An event of the runner, as its execution's settlement is one."""
+    event = {"kind": "execution.settled", "subject": RUNNER, "runner_id": RUNNER, "actor": "hub"}
+    await world.store.write(partial(_record, NewEvent(workspace_id=world.admin.workspace_id, **event)))
+
+
+def _record(event: NewEvent, tx: Transaction) -> Done[None]:
+    tx.record(event)
+    return Done(None)

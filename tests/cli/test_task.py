@@ -1,5 +1,7 @@
 """`botyard task`: shown, ended, run again."""
 
+from datetime import datetime
+
 from tests.support.api_hub import ApiWorld
 from tests.support.typed import Typed
 
@@ -45,4 +47,34 @@ async def test_what_a_table_shows_can_be_typed_back(world: ApiWorld, typed: Type
     assert (1, "botyard: There is no task '1.3' here. `botyard task list` shows all.\n") == (
         (told := await typed("task", "show", "1.3")).code,
         told.err,
+    )
+
+
+async def test_show_tells_the_story_of_a_task(world: ApiWorld, typed: Typed) -> None:
+    """Issue 3, part 6: the timeline with times and lengths, and every attempt; for scripts as `timeline`."""
+    task = await world.new_task()
+    world.clock.advance(5)
+    await world.begin(task["id"])
+    world.clock.advance(2)
+    await world.settle(task["id"], outcome="failed", reason="exit_code", exit_code=7)
+    told = (await typed("task", "show", "1", "--json")).json()
+    assert [("created", 0.0), ("waited", 5.0), ("granted", 0.0), ("started", 2.0), ("settled", None)] == [
+        (one["step"], one["lasted_s"]) for one in told["timeline"]
+    ]
+    assert ["finished"] == [one["state"] for one in told["executions"]]
+    shown = (await typed("task", "show", "1")).text
+    assert "5.00 s  waited      for a free slot" in shown
+    assert "settled     failed: exit_code" in shown
+
+
+async def test_why_says_since_when_and_what_would_start_it(world: ApiWorld, typed: Typed) -> None:
+    await typed("automation", "create", "far", "--bot", "invoices", "--need", "os=windows")
+    await world.new_task("far")
+    (reason,) = (await typed("task", "why", "1", "--json")).json()["reasons"]
+    assert ("no_runner", "desk-1") == (reason["code"], reason["runner"])
+    assert world.clock.now() == datetime.fromisoformat(reason["since"])
+    shown = (await typed("task", "why", "1")).text.splitlines()
+    assert "No runner has the label os=windows. desk-1 lacks only os=windows." in shown[0]
+    assert (
+        "  > Bring a runner in with it: botyard runner token --label os=windows; or change what far needs." == shown[1]
     )

@@ -68,7 +68,7 @@ class LocalBuilds:
     ) -> None:
         """`tell` hears of every change of a wanted build, on the event loop; it must not block."""
         self._shop = workshop
-        self._loop: asyncio.AbstractEventLoop
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._hub = hub
         self._machine = machine
         self._tell = tell
@@ -101,6 +101,7 @@ class LocalBuilds:
 
     def want(self, builds: Sequence[BuildReference]) -> None:
         """The whole set that should be ready here (`Desired`). Tells the state of each again, by the callback."""
+        self._loop = asyncio.get_running_loop()
         before, self._wanted = self._wanted, {}
         for reference in builds:
             known = before.get(reference.build_id)
@@ -134,15 +135,20 @@ class LocalBuilds:
         try:
             return self._launch(request, prepared)
         except BuildMissingError:
-            self._loop.call_soon_threadsafe(self._lost, prepared)
+            self._on_loop(self._lost, prepared)
             raise
         finally:
-            self._loop.call_soon_threadsafe(self._used, prepared)
+            self._on_loop(self._used, prepared)
+
+    def _on_loop(self, act: Callable[[Prepared], None], prepared: Prepared) -> None:
+        """Go on where everything else of this object is called; before that loop runs nothing is to be done."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(act, prepared)
 
     def _used(self, prepared: Prepared) -> None:
         self._restock.add(prepared.reference.digest)
         # Not beside this start: the next one has until then what there is, or makes its own copy.
-        self._loop.call_later(RESTOCK_AFTER_S, self._work.set)
+        asyncio.get_running_loop().call_later(RESTOCK_AFTER_S, self._work.set)
 
     def adopted(self, execution_id: str, build_id: str) -> None:
         """An earlier daemon launched it: what its build was prepared with stays."""

@@ -44,6 +44,7 @@ class Deploying:
             build = deployed["build"]
             known = "known already" if deployed["is_known"] else "received"
             self.progress.tell(f"{build['bot']} {build['version']}: {known}")
+            self.progress.tell(f"{build['bot']} {build['version']}: recognised as {build['kind']}")
             build = self._until_ready(build)
             if release:
                 self.client.post(f"{_path(build)}/release")

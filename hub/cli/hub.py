@@ -63,9 +63,12 @@ def _serve(said: dict[str, Any]) -> int:
 
     from pydantic import ValidationError
 
-    from hub.app import run
-    from hub.config import Settings
-    from hub.storage.address import Address
+    from hub.loading import loading
+
+    with loading():
+        from hub.app import run
+        from hub.config import Settings
+        from hub.storage.address import Address
 
     if "data" not in said and not os.environ.get("BOTYARD_HUB_DATA"):
         said["data"] = platformdirs.user_data_path("botyard-hub", appauthor=False)

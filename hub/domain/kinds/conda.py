@@ -64,8 +64,8 @@ def _conda_lists(dependencies: Any, path: str) -> tuple[tuple[str, ...], tuple[s
     if not isinstance(dependencies, list):
         raise PackageError("bad_yaml", f"dependencies of {path} must be a list")
     specs = [one for one in dependencies if not isinstance(one, dict)]
-    pip = [line for one in dependencies if isinstance(one, dict) for line in one.get("pip") or []]
-    return texts(specs, f"dependencies of {path}"), texts(pip, f"pip of {path}")
+    pip = [texts(one.get("pip"), f"pip of {path}") for one in dependencies if isinstance(one, dict)]
+    return texts(specs, f"dependencies of {path}"), tuple(line for lines in pip for line in lines)
 
 
 def _needs(specs: tuple[str, ...], pip: tuple[str, ...], run_once: tuple[str, ...], path: str) -> CondaNeeds:

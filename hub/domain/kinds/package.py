@@ -148,8 +148,7 @@ def locked_packages(package: Package, path: str) -> list[dict[str, Any]]:
     """The packages in a lock of uv. Raises PackageError when it can't be read."""
     if package.text(path) is None:
         raise PackageError("bad_lock", f"{path} is too long to be read")
-    found = read_toml(package, path, "bad_lock").get("package", [])
-    return [one for one in found if isinstance(one, dict)]
+    return tables(read_toml(package, path, "bad_lock").get("package"))
 
 
 def has_source_only(packages: list[dict[str, Any]]) -> bool:
@@ -163,6 +162,11 @@ def table(values: Mapping[str, Any], *path: str) -> dict[str, Any]:
     for name in path:
         found = found.get(name) if isinstance(found, Mapping) else None
     return dict(found) if isinstance(found, Mapping) else {}
+
+
+def tables(value: object) -> list[dict[str, Any]]:
+    """The tables in a list of them; what is none is left out."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def texts(value: object, where: str) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from hub.domain.kinds.package import (
     python_of,
     read_toml,
     table,
+    tables,
     texts,
 )
 from hub.domain.package_options import PackageOptions
@@ -75,7 +76,7 @@ def _lock(package: Package, project: dict[str, Any], wanted: tuple[str, ...]) ->
 def _differing(packages: list[dict[str, Any]], wanted: tuple[str, ...]) -> tuple[str, ...]:
     """Packages whose versions the lock was not made for, by a comparison of clauses: less than uv's own, but free."""
     roots = [one for one in packages if table(one, "source").keys() & {"virtual", "editable"}]
-    meant = [one for root in roots for one in table(root, "metadata").get("requires-dist", [])]
+    meant = [one for root in roots for one in tables(table(root, "metadata").get("requires-dist"))]
     locked = {(normalized_name(str(one.get("name"))), _clauses(str(one.get("specifier", "")))) for one in meant}
     asked = {(normalized_name(line), _clauses(_VERSIONS.sub("", line.split(";")[0]))) for line in wanted}
     return tuple(sorted({name for name, _ in asked - locked}))

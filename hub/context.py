@@ -1,6 +1,6 @@
 """What every adapter of the hub is handed: one object, made once by `hub/app.py`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -8,6 +8,7 @@ from agent.ports import Clock, Disk
 from hub.config import Settings
 from hub.domain.credits import CreditBook
 from hub.identity import Identity
+from hub.recent import Recent
 from hub.services.deployments import Deployments
 from hub.services.live import LiveSessions
 from hub.services.signals import Signals
@@ -35,6 +36,11 @@ class Hub:
     identity: Identity
     signals: Signals
     """Wakes for the hub's loops."""
+    recent: Recent = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with an empty memory."""
+        object.__setattr__(self, "recent", Recent(self.clock))
 
 
 HUB: web.AppKey[Hub] = web.AppKey("hub", Hub)

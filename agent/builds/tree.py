@@ -16,6 +16,7 @@ from agent.ports.files import Disk
 from agent.wire.builds import Manifest, ManifestError, read_manifest, wheels_in
 
 _MANIFEST = "manifest.json"
+_KNOWN_MOST = 32
 
 
 class DamagedFileError(Exception):
@@ -29,6 +30,7 @@ class Trees:
         self._root = root
         self._store = store
         self._disk = disk
+        self._known: dict[str, tuple[bytes, Manifest]] = {}
 
     def path(self, digest: str) -> Path:
         """The read-only tree of a build."""
@@ -39,9 +41,8 @@ class Trees:
         data = self._disk.read(self._root / digest / _MANIFEST)
         if data is None:
             return None
-        try:
-            manifest = read_manifest(data, digest)
-        except ManifestError:
+        manifest = self._parsed(digest, data)
+        if manifest is None:
             return None
         tree = self.path(digest)
         try:
@@ -49,6 +50,20 @@ class Trees:
         except OSError:
             return None
         return manifest if is_whole else None
+
+    def _parsed(self, digest: str, data: bytes) -> Manifest | None:
+        """The manifest in `data`; the one of the last look where it says the same."""
+        before, known = self._known.get(digest, (b"", None))
+        if known is not None and before == data:
+            return known
+        try:
+            manifest = read_manifest(data, digest)
+        except ManifestError:
+            return None
+        if len(self._known) >= _KNOWN_MOST:
+            self._known.clear()
+        self._known[digest] = (data, manifest)
+        return manifest
 
     def mark_used(self, digest: str) -> None:
         """A bot is started from it; cleaning begins with what was used longest ago."""

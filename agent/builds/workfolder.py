@@ -34,6 +34,8 @@ class WorkFolders:
         self._root = root
         self._disk = disk
         self._can_clone = sys.platform == "linux"
+        self._stocked: dict[str, int] = {}
+        """Bytes of each spare."""
         disk.remove_tree(root)
         disk.make_folder(root)
 
@@ -42,7 +44,8 @@ class WorkFolders:
         spare = self._root / digest
         if spare.exists():
             return True
-        if manifest.total_bytes > SPARE_MAX_BYTES or self._stocked_bytes() + manifest.total_bytes > SPARES_MAX_BYTES:
+        stocked = sum(list(self._stocked.values()))
+        if manifest.total_bytes > SPARE_MAX_BYTES or stocked + manifest.total_bytes > SPARES_MAX_BYTES:
             return False
         draft = self._root / f".{digest}.{secrets.token_hex(4)}"
         try:
@@ -51,12 +54,14 @@ class WorkFolders:
         except OSError:
             self._disk.remove_tree(draft)
             raise
+        self._stocked[digest] = manifest.total_bytes
         return True
 
     def take(self, digest: str, manifest: Manifest, tree: Path, target: Path) -> None:
         """Put this build's copy at `target`, which is not there yet. Raises OSError, and then it still is not."""
         try:
             (self._root / digest).rename(target)
+            self._stocked.pop(digest, None)
         except FileNotFoundError:
             draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
             try:
@@ -71,15 +76,19 @@ class WorkFolders:
         for spare in self._root.iterdir():
             if spare.name not in digests:
                 self._disk.remove_tree(spare)
+                self._stocked.pop(spare.name, None)
 
     def copy(self, manifest: Manifest, tree: Path, target: Path) -> None:
         """Copy a build to the new folder `target`, writable for its owner alone, with its executable bits."""
         target.mkdir(mode=0o700)
-        for folder in manifest.folders:
-            (target / folder).mkdir(parents=True, exist_ok=True)
+        made = {target}
+        for path in (*manifest.folders, *(file.path.rpartition("/")[0] for file in manifest.files)):
+            folder = target / path
+            if folder not in made:
+                folder.mkdir(parents=True, exist_ok=True)
+                made.add(folder)
         for file in manifest.files:
             copied = target / file.path
-            copied.parent.mkdir(parents=True, exist_ok=True)
             if not (self._can_clone and self._clone(tree / file.path, copied)):
                 shutil.copyfile(tree / file.path, copied)
             copied.chmod(0o700 if file.executable else 0o600)
@@ -95,9 +104,6 @@ class WorkFolders:
                 return False
             raise
         return True
-
-    def _stocked_bytes(self) -> int:
-        return sum(path.lstat().st_size for path in self._root.rglob("*"))
 
 
 if sys.platform == "linux":

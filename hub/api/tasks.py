@@ -14,6 +14,7 @@ from hub.api.task_views import Execution, ShownTask, Task, Why, execution_view, 
 from hub.domain.access import Role
 from hub.domain.credits import Credit
 from hub.domain.task import TaskView
+from hub.recent import Target
 from hub.services import automations, said, tasks, waiting
 from hub.services.effects import CloseSession, ReturnCredit
 from hub.services.tasks import NewTask as Wanted
@@ -221,10 +222,13 @@ async def _credit(call: Call[NewTask, Nothing], new: Wanted) -> Credit | None:
     """A free slot that could serve the task now, taken on the loop before the transaction (`core.md` D4)."""
     if _is_later(new.not_before, call.hub.clock.now()):
         return None
-    automation = await call.read(lambda tx: automations.show(tx, new.workspace_id, new.automation))
-    if automation.released_build_id is None:
-        return None
-    return call.hub.book.take(new.workspace_id, automation.definition.needs, automation.released_build_id)
+    targets, name = call.hub.recent.targets, f"{new.workspace_id}/{new.automation}"
+    target = targets.get(name)
+    if target is None:
+        automation = await call.read(lambda tx: automations.show(tx, new.workspace_id, new.automation))
+        target = Target(dict(automation.definition.needs), automation.released_build_id)
+        targets.put(name, target)
+    return None if target.build_id is None else call.hub.book.take(new.workspace_id, target.needs, target.build_id)
 
 
 def _is_later(moment: datetime | None, now: datetime) -> bool:

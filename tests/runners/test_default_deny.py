@@ -17,6 +17,7 @@ from agent.wire.messages import (
     OutputAck,
     OutputGap,
     Preparation,
+    Progress,
     Rejected,
     Resumed,
     ResumeEnd,
@@ -27,6 +28,7 @@ from agent.wire.messages import (
 )
 from agent.wire.words import GapReason, PreparationState
 from tests.runners.conftest import BUILD, LinkWorld
+from tests.support.clock import START
 from tests.support.scripted_runner import stamp_now
 from tests.support.waiting import seconds
 from tests.support.work_world import held, hello_of, report, started
@@ -47,6 +49,7 @@ def one_of_each(execution_id: str, fence: int) -> Mapping[str, ToHub]:
         make_fact(execution_id, fence, 2, report()),
         OutputGap(execution_id=execution_id, gap=Gap(start=0, bytes=5, reason=GapReason.DISK)),
         Preparation(build_id=BUILD, state=PreparationState.FAILED, message="forged", permanent=True),
+        Progress(execution_id=execution_id, fence=fence, percent=99, text="forged", at=START),
         Heartbeat(number=1, stamp=stamp_now()),
     )
     return {message.type: message for message in messages}

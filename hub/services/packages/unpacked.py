@@ -4,7 +4,7 @@ Nothing is unpacked into folders, so there is nothing half done to clean up: unt
 are unreferenced content (R53).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.wire.builds import FILE_MAX_BYTES, Manifest, ManifestFile, read_manifest
@@ -13,6 +13,9 @@ from hub.domain.unpacking import Allowance, ArchiveError, PlannedFile, plan
 from hub.services.packages.archive import Archive
 from hub.services.packages.jar import jar_manifest
 from hub.storage.blobs import Blobs
+
+HEADS_MAX_BYTES = 64 * 1024 * 1024
+"""Of all that is read of a package to recognise it, in memory at once."""
 
 _JARS_MAX = 20
 """Jars at the root that are looked into; more are libraries, and the start has to be named."""
@@ -33,6 +36,7 @@ def unpack(archive: Archive, blobs: Blobs) -> Unpacked:
     Raises ArchiveError when it breaks a rule of S24; the checks that need no content come before the first write.
     """
     planned = plan(archive.entries(), packed_bytes=archive.packed_bytes)
+    _check_heads(planned.files)
     by_position = {file.position: file for file in planned.files}
     allowance = Allowance(packed_bytes=archive.packed_bytes)
     files: list[ManifestFile] = []
@@ -48,6 +52,17 @@ def unpack(archive: Archive, blobs: Blobs) -> Unpacked:
     manifest = Manifest(files=tuple(sorted(files, key=lambda file: file.path)), folders=planned.folders)
     digest = blobs.add([manifest.canonical()]).sha256
     return Unpacked(digest=digest, manifest=manifest, package=_package(manifest, heads, blobs))
+
+
+def _check_heads(files: Sequence[PlannedFile]) -> None:
+    """Refuse a package whose start would fill the hub's memory to be recognised."""
+    wanted = sum(min(bytes_needed(file.path), file.size) for file in files)
+    if wanted > HEADS_MAX_BYTES:
+        raise ArchiveError(
+            "too_large",
+            f"the files that say how a package is started (lists, locks, *.toml, *.yaml) have {wanted} bytes "
+            f"together, {HEADS_MAX_BYTES} are allowed; put data into a folder of its own",
+        )
 
 
 def load(digest: str, blobs: Blobs) -> Unpacked:

@@ -249,3 +249,14 @@ def test_a_single_file_is_a_package(taken: Taken) -> None:
 
 def test_a_jar_stays_whole(taken: Taken) -> None:
     assert ["x.jar"] == [file.path for file in taken(zipped(("A.class", b"x")), "x.jar").manifest.files]
+
+
+def test_a_package_cannot_fill_the_memory_of_the_hub_to_be_recognised(taken: Callable[[bytes, str], Unpacked]) -> None:
+    """Locks and lists are read whole, so all of them together are bounded; a few KB may claim gigabytes (S24)."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(17):
+            archive.writestr(f"{number}.py.lock", os.urandom(32 * 1024) * 128)
+
+    with pytest.raises(ArchiveError, match="say how a package is started"):
+        taken(buffer.getvalue(), "bot.zip")

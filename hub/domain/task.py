@@ -172,6 +172,8 @@ class TaskView:
     execution_state: str | None = None
     report: ReportView | None = None
     """The last report of the newest execution, from its arrival on."""
+    is_tried_again: bool = False
+    """A failure was reported, and the policy will try again when this execution has ended (core.md §4)."""
     amendment: ReportView | None = None
     """The newest amendment of a settled task."""
     output: OutputView = OutputView()

@@ -78,8 +78,11 @@ def report_policy(automation: str, launch: Launch) -> ReportPolicy:
 
 
 def snapshot(task: TaskView) -> TaskSnapshot:
-    """A task as BotCity's view shows it now: FINISHED from its first report on; a later amendment is the last word."""
-    said = task.amendment or (task.report if task.outcome is None else None)
+    """A task as BotCity's view shows it now: FINISHED from its first report on; a later amendment is the last word.
+
+    A reported failure that the policy will try again is not the end (core.md §4): still RUNNING.
+    """
+    said = task.amendment or (task.report if task.outcome is None and not task.is_tried_again else None)
     status = said.status if said else task.outcome
     return TaskSnapshot(
         number=task.number,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from agent.wire.task import Limits, Totals
 from agent.wire.words import Outcome, OutputState, Reason, ReportStatus, TaskState
 from hub.domain.limits import read as read_limits
-from hub.domain.task import OutputView, ProgressView, ReportView, TaskView
+from hub.domain.task import OutputView, ProgressView, ReportView, RetryPolicy, TaskView
 from hub.storage.direct import Direct
 from hub.storage.tables import amendments, automations, bots, builds, executions, runners, tasks, workspaces
 from hub.storage.transaction import Transaction
@@ -34,6 +34,7 @@ class TaskFilter:
 _DEFAULTS = Limits()
 _JOINED = frozenset({"automation", "automation_name", "bot", "build_version", "runner", "workspace", "execution_id"})
 _JOINED |= {"execution_state", "secret_parameters", "report", "amendment", "output", "totals", "progress", "limits"}
+_JOINED |= {"is_tried_again"}
 _OWN = [name for name in TaskView.__slots__ if name not in _JOINED] + ["total", "processed", "failed"]
 _NEWEST_EXECUTION = (
     sa.select(executions.c.id)
@@ -44,6 +45,16 @@ _NEWEST_EXECUTION = (
     )
     .order_by(executions.c.fence.desc())
     .limit(1)
+    .correlate(tasks)
+    .scalar_subquery()
+)
+_MADE = (
+    sa.select(sa.func.count())
+    .where(
+        executions.c.workspace_id == tasks.c.workspace_id,
+        executions.c.task_id == tasks.c.id,
+        executions.c.state != "void",
+    )
     .correlate(tasks)
     .scalar_subquery()
 )
@@ -68,6 +79,9 @@ _VIEW = (
         automations.c.label.label("automation"),
         automations.c.name.label("automation_name"),
         automations.c.parameters.label("declared"),
+        automations.c.retry,
+        # Counted only where a report waits for its execution's end.
+        sa.case((tasks.c.reported_at.is_not(None) & tasks.c.outcome.is_(None), _MADE), else_=0).label("made"),
         bots.c.name.label("bot"),
         builds.c.version.label("build_version"),
         runners.c.name.label("runner"),
@@ -176,6 +190,7 @@ def _view(row: Mapping[Any, Any]) -> TaskView:
         output=_output(row),
         progress=_progress(row),
         limits=_limits(row),
+        is_tried_again=_is_tried_again(row),
     )
 
 
@@ -187,6 +202,14 @@ def _totals(total: int | None, processed: int | None, failed: int | None) -> Tot
     if total is None or processed is None or failed is None:
         return None
     return Totals(total=total, processed=processed, failed=failed)
+
+
+def _is_tried_again(row: Mapping[Any, Any]) -> bool:
+    """Whether the policy follows a reported failure with another execution; somebody's word takes its place."""
+    if not row["made"] or row["report"] is None or row["report"]["status"] != ReportStatus.FAILED:
+        return False
+    is_ended = row["next_task_id"] or row["cancel_requested_at"] or row["kill_requested_at"]
+    return not is_ended and RetryPolicy.read(row["retry"]).tries_again(Outcome.FAILED, row["made"])
 
 
 def _report(body: Mapping[str, Any] | None, at: datetime | None) -> ReportView | None:

@@ -216,6 +216,21 @@ async def test_a_policy_tries_again_on_the_same_row(world: WorkWorld) -> None:
 # --- facts that do not belong ---
 
 
+@pytest.mark.parametrize(("attempts", "ended"), [(1, "failed"), (2, None)])
+async def test_a_reported_failure_that_is_tried_again_is_not_finished(
+    world: WorkWorld, attempts: int, ended: str | None
+) -> None:
+    """§4: BotCity's view is FINISHED at the first report unless the policy would retry it."""
+    await world.automation(retry=RetryPolicy(attempts=attempts))
+    task, session, start = await world.running()
+    await world.say(session, start, report(ReportStatus.FAILED), first=2)
+    snapshot = await world.store.read(tasks.snapshot, WORKSPACE, task.id)
+    assert ended == snapshot.status
+    # Somebody who cancels takes the policy's place: then the report is the end.
+    await world.store.write(tasks.cancel, WORKSPACE, task.id, ANA)
+    assert "failed" == (await world.store.read(tasks.snapshot, WORKSPACE, task.id)).status
+
+
 async def test_a_fact_of_another_session_is_not_taken(world: WorkWorld) -> None:
     """P2: every hub write for a runner is guarded by session_epoch."""
     _, session, start = await world.running()

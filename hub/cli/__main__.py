@@ -1,9 +1,14 @@
 """The command line's entry: finds the command, runs it, turns failures into one line and an exit code."""
 
+import gc
 import os
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Annotated, Any
+
+# Plain help: rich's costs half a second of every --help.
+os.environ.setdefault("TYPER_USE_RICH", "0")
 
 import typer
 from typer.core import TyperGroup
@@ -13,27 +18,30 @@ from hub.cli.scripted import SCRIPTED, ReaderGone
 from hub.cli.usage import in_our_words
 
 COMMANDS = {
-    "up": "hub.cli.up",
-    "demo": "hub.cli.demo",
-    "deploy": "hub.cli.deploy",
-    "run": "hub.cli.run",
-    "logs": "hub.cli.logs",
-    "task": "hub.cli.task",
-    "automation": "hub.cli.automation",
-    "bot": "hub.cli.bot",
-    "runner": "hub.cli.runner",
-    "key": "hub.cli.key",
-    "events": "hub.cli.events",
-    "login": "hub.cli.login",
-    "support-bundle": "hub.cli.support",
-    "completion": "hub.cli.completion",
-    "hub": "hub.cli.hub",
+    "up": ("hub.cli.up", "Start a hub and a runner here."),
+    "demo": ("hub.cli.demo", "Start a hub and a runner, deploy the sample bots, run one and follow it."),
+    "deploy": ("hub.cli.deploy", "Deploy a bot; waits until it is ready, released, and prepared on a runner."),
+    "run": ("hub.cli.run", "Ask for a task; prints its id first."),
+    "logs": ("hub.cli.logs", "Print a task's output: the bytes as the bot wrote them."),
+    "task": ("hub.cli.task", "Look at tasks, end them, run them again."),
+    "automation": ("hub.cli.automation", "Define what can be asked for."),
+    "bot": ("hub.cli.bot", "Look at bots and builds; release a build."),
+    "runner": ("hub.cli.runner", "Bring runners in, watch, drain, revoke them."),
+    "key": ("hub.cli.key", "Make, list and revoke keys."),
+    "events": ("hub.cli.events", "Print the last events: who changed what, from, to."),
+    "login": ("hub.cli.login", "Remember a hub and a key, for this user alone."),
+    "support-bundle": ("hub.cli.support", "Write a zip for whoever helps you; works also when the hub is down."),
+    "completion": ("hub.cli.completion", "Print the completion of a shell, for it to read at its start."),
+    "hub": ("hub.cli.hub", "Run the server."),
 }
-"""Each names a module with a Typer called `app`."""
+"""Each names a module with a Typer called `app`, and says what it is for: a listing imports none of them."""
 
 
 class LazyGroup(TyperGroup):
     """Commands that are imported when they are asked for (`libraries.md`)."""
+
+    abouts: Mapping[str, str] = {name: about for name, (_, about) in COMMANDS.items()}
+    """What each command is for."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names, in the order in which people need them."""
@@ -47,9 +55,15 @@ class LazyGroup(TyperGroup):
             if cmd_name.startswith("-"):
                 return None
             raise _no_command(cmd_name)
-        command = typer.main.get_command(import_module(COMMANDS[cmd_name]).app)
+        command = typer.main.get_command(import_module(COMMANDS[cmd_name][0]).app)
         command.name = cmd_name
         return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The listing in the help text."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.abouts.items()))
 
 
 app = typer.Typer(
@@ -85,6 +99,8 @@ def botyard(
 
 def main() -> None:
     """Run the command line; exits with the command's code."""
+    # Imports make many objects and no garbage: looking for some would cost a tenth of a short command's time.
+    gc.set_threshold(50_000, 20, 50)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -64,8 +64,7 @@ def _where(before: Sequence[str], group: Any) -> tuple[str, Any, int, Any | None
 def _commands(command: Any, *, top: bool) -> Found:
     names = [name for name in command.list_commands(None) if not name.startswith("_")]
     if top:
-        # What each is for stands in a module that is only imported when it is asked for.
-        return [(name, "") for name in names]
+        return [(name, command.abouts[name]) for name in names]
     return [(name, command.get_command(None, name).get_short_help_str(60)) for name in names]
 
 

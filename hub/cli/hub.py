@@ -59,6 +59,7 @@ def serve(
 
 
 def _serve(said: dict[str, Any]) -> int:
+    import gc
     import os
 
     from pydantic import ValidationError
@@ -80,6 +81,7 @@ def _serve(said: dict[str, Any]) -> int:
         Address.parse(settings.database_url)
     except ValueError as error:
         raise Failure(f"--database is {error}", Exit.USAGE) from None
+    gc.set_threshold(700, 10, 10)  # as Python has it: what serves for months has garbage
     return run(settings)
 
 

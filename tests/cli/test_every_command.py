@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import typer
 
+from hub.cli.__main__ import COMMANDS as MODULES
 from hub.cli.__main__ import app
 from tests.support.api_hub import ApiWorld
 from tests.support.rig import ROOT
@@ -71,3 +72,11 @@ def test_the_command_line_starts_without_the_server() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     heavy = {"sqlalchemy", "aiohttp", "uvloop", "rich", "asyncio", "alembic", "cryptography", "jinja2"}
     assert set() == heavy & set(loaded.split())
+
+
+def test_the_listing_says_of_each_command_what_it_says_itself() -> None:
+    """The listing imports no command; so its words are a copy, which this keeps true."""
+    group: Any = typer.main.get_command(app)
+    for name, (_, about) in MODULES.items():
+        command = group.get_command(None, name)
+        assert about == (command.help or "").partition(".")[0].partition("\n\n")[0].replace("\n", " ") + ".", name

@@ -5,39 +5,71 @@ import asyncio
 import json
 import sys
 import tempfile
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import machine, work
+from tests.bench import connections, machine, starts, work
 from tests.bench.figures import table
+from tests.bench.masking import masking
 from tests.support.rig import Rig
 
 
-async def measure(folder: Path, *, quick: bool) -> dict[str, float]:
-    """All figures, one after another, on one hub and one runner."""
-    measured = machine.limits(folder)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rounds:
+    """How much of each is measured."""
+
+    dispatch: int = 200
+    tasks: int = 1000
+    live: int = 400
+    lines: int = 1_000_000
+    prints: int = 300_000
+    idle_s: float = 30
+    starts: int = 3
+    masking_s: float = 1.0
+    plain: int = 1000
+    tls: int = 1000
+
+
+QUICK = Rounds(
+    dispatch=20, tasks=100, live=40, lines=200_000, prints=30_000, idle_s=3, starts=1, masking_s=0.2, plain=60, tls=0
+)
+
+
+async def measure(folder: Path, rounds: Rounds) -> dict[str, float]:
+    """All figures, one after another: the machine's own, then one hub and one runner, then many connections."""
+    measured = machine.limits(folder) | starts.python_start() | machine.print_alone(work.PRINT, rounds.prints)
+    measured |= await starts.websocket_round_trip() | await starts.zygote() | masking(rounds.masking_s)
     rig = Rig(folder)
-    begin = work.now()
     async with rig:
-        measured["hub_start_s"] = work.now() - begin
         await rig.add_runner("bench", "--slots", "4")
+        measured |= await starts.daemon_start(rig, rounds.starts)
         async with work.Bench(rig) as bench:
-            measured |= await bench.dispatch(20 if quick else 200)
-            measured |= await bench.throughput(100 if quick else 1000)
-            measured |= await bench.live(40 if quick else 400)
-            measured |= await bench.lines(200_000 if quick else 1_000_000)
-            measured |= await bench.idle(3 if quick else 30)
+            measured |= await bench.dispatch(rounds.dispatch)
+            measured |= await bench.throughput(rounds.tasks)
+            measured |= await bench.live(rounds.live)
+            measured |= await bench.lines(rounds.lines)
+            measured |= await bench.prints(rounds.prints, rounds.prints / measured["print_alone_per_s"])
+            measured |= await bench.idle(rounds.idle_s)
             measured |= bench.memory()
+        measured |= await starts.hub_start(rig, rounds.starts)
+    if rounds.plain:
+        measured["kb_per_connection"] = await connections.measure(rounds.plain, tls=False)
+    if rounds.tls:
+        measured["kb_per_connection_tls"] = await connections.measure(rounds.tls, tls=True)
     return measured
 
 
 def main() -> None:
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a first look in a quarter of a minute")
+    parser.add_argument("--quick", action="store_true", help="a first look in half a minute, without TLS connections")
     parser.add_argument("--json", action="store_true", help="one flat object")
     options = parser.parse_args()
+    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="botyard-bench-") as folder:
-        measured = asyncio.run(measure(Path(folder), quick=options.quick))
+        measured = asyncio.run(measure(Path(folder), QUICK if options.quick else Rounds()))
+    measured["bench_s"] = time.monotonic() - began
     sys.stdout.write((json.dumps(measured) if options.json else table(measured)) + "\n")
 
 

@@ -4,16 +4,13 @@ Beside them: a bot's own Python, and the way of a message between the two websoc
 of ours between.
 """
 
-import argparse
 import asyncio
-import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from pathlib import Path
+from typing import Any
 
 import psutil
 from websockets.asyncio.client import connect
@@ -29,40 +26,36 @@ _STARTS = 15
 _TURNS = 2000
 
 
-async def hub_start(folder: Path, runs: int = 3) -> dict[str, float]:
+async def hub_start(rig: Rig, runs: int = 3) -> dict[str, float]:
     """Seconds from exec to ready on a folder that was started on before; processor seconds and resident MB by then.
 
     On a busy machine the processor's seconds are the ones to compare.
     """
-    rig = Rig(folder)
     taken, rss, cpu = [], [], []
-    async with rig:
-        for _ in range(runs):
-            await rig.hub.end()
-            begin = time.monotonic()
-            await rig.hub.start()
-            await _until(rig._is_ready)
-            taken.append(time.monotonic() - begin)
-            process = psutil.Process(rig.hub.pid)
-            rss.append(process.memory_info().rss / 1e6)
-            cpu.append(sum(process.cpu_times()[:2]))
+    for _ in range(runs):
+        await rig.hub.end()
+        begin = time.monotonic()
+        await rig.hub.start()
+        await _until(rig._is_ready)
+        taken.append(time.monotonic() - begin)
+        process = psutil.Process(rig.hub.pid)
+        rss.append(process.memory_info().rss / 1e6)
+        cpu.append(sum(process.cpu_times()[:2]))
     return {"hub_start_s": median(taken), "hub_start_cpu_s": median(cpu), "hub_ready_rss_mb": median(rss)}
 
 
-async def daemon_start(folder: Path, runs: int = 3) -> dict[str, float]:
-    """Seconds from exec to linked, resident MB before any bot."""
-    rig = Rig(folder)
+async def daemon_start(rig: Rig, runs: int = 3) -> dict[str, float]:
+    """Seconds from exec to linked of the rig's only runner, resident MB before any bot."""
+    (daemon,) = rig.runners.values()
     taken, rss = [], []
-    async with rig:
-        daemon = await rig.add_runner("vm1")
-        for _ in range(runs):
-            await daemon.end()
-            await _until(lambda: _linked(rig, expected=False))
-            begin = time.monotonic()
-            await daemon.start()
-            await _until(lambda: _linked(rig, expected=True))
-            taken.append(time.monotonic() - begin)
-            rss.append(psutil.Process(daemon.pid).memory_info().rss / 1e6)
+    for _ in range(runs):
+        await daemon.end()
+        await _until(lambda: _linked(rig, expected=False))
+        begin = time.monotonic()
+        await daemon.start()
+        await _until(lambda: _linked(rig, expected=True))
+        taken.append(time.monotonic() - begin)
+        rss.append(psutil.Process(daemon.pid).memory_info().rss / 1e6)
     return {"daemon_start_s": median(taken), "daemon_rss_mb": median(rss)}
 
 
@@ -94,7 +87,7 @@ async def zygote() -> dict[str, float]:
             taken.append((time.perf_counter() - begin) * 1000)
             shim.close()
         parent = psutil.Process(process.pid)
-        shims = [child.memory_full_info() for child in parent.children() if child.status() != psutil.STATUS_ZOMBIE]
+        shims = _memory_of_children(parent)
         return {
             "zygote_fork_ms": median(taken),
             "zygote_rss_mb": parent.memory_info().rss / 1e6,
@@ -104,6 +97,15 @@ async def zygote() -> dict[str, float]:
     finally:
         process.close()
         await process.wait_gone()
+
+
+def _memory_of_children(parent: psutil.Process) -> list[Any]:
+    found = []
+    for child in parent.children():
+        # One that was let go of may be ending just now.
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            found.append(child.memory_full_info())
+    return [one for one in found if one.rss]
 
 
 async def _ready(process: Zygote) -> bool:
@@ -144,22 +146,3 @@ async def _until(look: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(60):
         while not await look():  # noqa: ASYNC110 - what is looked at is another process
             await asyncio.sleep(_POLL_S)
-
-
-async def measured() -> dict[str, float]:
-    """All of it."""
-    found = python_start() | await zygote() | await websocket_round_trip()
-    for measure in (hub_start, daemon_start):
-        with tempfile.TemporaryDirectory(prefix="botyard-bench-") as name:
-            found |= await measure(Path(name))
-    return found
-
-
-def main() -> None:
-    """Print them, by themselves."""
-    argparse.ArgumentParser(prog="python -m tests.bench.starts", description=__doc__).parse_args()
-    print(json.dumps(asyncio.run(measured()), indent=1))
-
-
-if __name__ == "__main__":
-    main()

@@ -34,6 +34,11 @@ while left > 0:
     os.write(1, block[: min(left, 2849) * 23])
     left -= 2849
 """
+PRINT = """
+import os
+for number in range(int(os.environ["BOTYARD_PARAM_LINES"])):
+    print("a short line of output", flush=True)
+"""
 _WARM_UP = 10
 
 
@@ -47,6 +52,7 @@ class Listener:
 
     def __init__(self, path: Path) -> None:
         self.heard: list[float] = []
+        self._path = path
         os.mkfifo(path)
         # Open for writing too, so that no writer's end is its end.
         self._pipe = os.open(path, os.O_RDWR)
@@ -62,6 +68,7 @@ class Listener:
         os.write(self._pipe, b"x")
         self._thread.join()
         os.close(self._pipe)
+        self._path.unlink()
 
     def _listen(self) -> None:
         while b"x" not in os.read(self._pipe, 64):
@@ -81,6 +88,7 @@ class Bench:
         await self._rig.deploy("mark", {"run.sh": MARK})
         await self._rig.deploy("talker", {"main.py": TALKER})
         await self._rig.deploy("flood", {"main.py": FLOOD})
+        await self._rig.deploy("print", {"main.py": PRINT})
         return self
 
     async def __aexit__(
@@ -133,6 +141,7 @@ class Bench:
                     finals.append((ended - begin) * 1000)
         return {
             "dispatch_p50_ms": median(acts),
+            "dispatch_p90_ms": percentile(acts, 0.90),
             "dispatch_p99_ms": percentile(acts, 0.99),
             "final_p50_ms": median(finals),
         }
@@ -167,27 +176,48 @@ class Bench:
 
     async def lines(self, lines: int) -> dict[str, float]:
         """Lines until the task has settled with its whole output, the bot's own start included."""
+        hub, runner = self._cpu(self._rig.hub.pid), self._cpu(self._runner)
+        taken_s = await self._flood("flood", lines)
+        millions = lines / 1_000_000
+        return {
+            "lines_per_s": lines / taken_s,
+            "lines_hub_cpu_s": (self._cpu(self._rig.hub.pid) - hub) / millions,
+            # The bot's own share is the runner's, too: what its shim has reaped.
+            "lines_runner_cpu_s": (self._cpu(self._runner) - runner) / millions,
+        }
+
+    async def prints(self, lines: int, alone_s: float) -> dict[str, float]:
+        """Lines by unbuffered print, until settled; `alone_s` is what the same program takes without us."""
+        taken_s = await self._flood("print", lines)
+        return {"print_lines_per_s": lines / taken_s, "print_share": alone_s / taken_s}
+
+    async def _flood(self, automation: str, lines: int) -> float:
         begin = now()
-        task, ended = await self._end(await self._submit("flood", lines=str(lines)))
+        task, ended = await self._end(await self._submit(automation, lines=str(lines)))
         assert task["output"]["complete"], task["output"]
-        return {"lines_per_s": lines / (ended - begin)}
+        return ended - begin
 
     async def idle(self, seconds: float) -> dict[str, float]:
         """CPU of hub, daemon and all below it, scaled to 30 s."""
         await asyncio.sleep(2)
-        before = self._cpu()
+        roots = (self._rig.hub.pid, self._runner)
+        before = sum(map(self._cpu, roots))
         await asyncio.sleep(seconds)
-        return {"idle_cpu_s": (self._cpu() - before) * 30 / seconds}
+        return {"idle_cpu_s": (sum(map(self._cpu, roots)) - before) * 30 / seconds}
 
     def memory(self) -> dict[str, float]:
         """Resident memory in MB."""
-        agent = self._rig.runners["bench"].pid
-        return {"hub_rss_mb": _rss(self._rig.hub.pid), "agent_rss_mb": _rss(agent)}
+        return {"hub_rss_mb": _rss(self._rig.hub.pid), "agent_rss_mb": _rss(self._runner)}
 
-    def _cpu(self) -> float:
-        roots = [psutil.Process(self._rig.hub.pid), psutil.Process(self._rig.runners["bench"].pid)]
-        everybody = [*roots, *(child for root in roots for child in root.children(recursive=True))]
-        return sum(sum(one.cpu_times()[:2]) for one in everybody)
+    @property
+    def _runner(self) -> int:
+        return self._rig.runners["bench"].pid
+
+    @staticmethod
+    def _cpu(pid: int) -> float:
+        """Seconds of a process and all below it, ended children included."""
+        root = psutil.Process(pid)
+        return sum(sum(one.cpu_times()[:4]) for one in (root, *root.children(recursive=True)))
 
 
 def _rss(pid: int) -> float:

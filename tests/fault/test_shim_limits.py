@@ -1,31 +1,26 @@
 """Every limit of an execution, exceeded by a real bot, in each mode that this machine has (S20, R30, R32, R34)."""
 
 import asyncio
-import os
 import signal
 import sys
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from agent.cgroups.choice import MEMORY, LimitMode, chosen
-from agent.cgroups.groups import Group, open_procs, remove_group
-from agent.daemon.limiting import bounds_of, cpus_of, make_groups, rlimits_of
+from agent.cgroups.choice import MEMORY, chosen
+from agent.daemon.limiting import make_groups
 from agent.process import find_by_execution_id, usage_of
 from agent.shim.bounds import Bounds
 from agent.shim.client import LiveLimits
-from agent.shim.exit_file import ExitRecord
-from agent.shim.order import Role, ShimOrder
 from agent.wire.task import Limits
 from agent.wire.words import ExitKind, StopCause
+from tests.support.limited_bots import NO_GROUPS, Limited, is_removed
 from tests.support.shims import CLOCK, Bot, ShimHome, output_of, python
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the shim of Linux")
 MIB = 2**20
-NO_GROUPS = "no control group may be limited here"
 EATS_MEMORY = """
 import time
 held = []
@@ -70,66 +65,6 @@ for number in range(200):
     time.sleep(0.02)
 time.sleep(60)
 """
-
-
-class Limited:
-    """Starts bots within limits, with the control groups of this machine or without any."""
-
-    def __init__(self, home: ShimHome, *, with_groups: bool) -> None:
-        self.home = home
-        self.with_groups = with_groups
-        self.groups: list[Group] = []
-
-    async def start(self, code: str, limits: Limits, **changes: object) -> Bot:
-        """Run Python code within limits, as the daemon would have it run."""
-        order = self.home.order(python(code), **changes)
-        order, descriptors = self._limit(order, limits)
-        bot = await self.home.hand_over(order, descriptors)
-        for descriptor in descriptors:
-            os.close(descriptor)
-        return await bot.started()
-
-    async def run(self, code: str, limits: Limits, **changes: object) -> ExitRecord:
-        """Run it to its end."""
-        async with asyncio.timeout(40):
-            return await (await self.start(code, limits, **changes)).ends()
-
-    def _limit(self, order: ShimOrder, limits: Limits) -> tuple[ShimOrder, tuple[int, ...]]:
-        group, kept = make_groups(order.execution_id, limits) if self.with_groups else (Group(), frozenset[str]())
-        self.groups.append(group)
-        order = replace(
-            order,
-            bounds=bounds_of(limits, kept),
-            groups={name: str(folder) for name, folder in group.limits.items()},
-            rlimits=rlimits_of(limits, {}),
-            cpus=cpus_of(limits, kept, order.execution_id),
-            no_progress_s=limits.no_progress_s,
-            run_limit_s=limits.run_limit_s,
-        )
-        if group.kill is None:
-            return order, ()
-        return replace(order, cgroup=str(group.kill), descriptors=(Role.CGROUP,)), (open_procs(group.kill),)
-
-
-@pytest.fixture(params=[True, False], ids=["groups", "watched"])
-async def limited(request: pytest.FixtureRequest, home: ShimHome) -> AsyncIterator[Limited]:
-    """A way to start bots within limits; its groups are gone at the end."""
-    if request.param and chosen().mode is LimitMode.RLIMIT:
-        pytest.skip(NO_GROUPS)
-    made = Limited(home, with_groups=request.param)
-    yield made
-    await eventually(lambda: all(_is_removed(group) for group in made.groups), saying="its groups are removed")
-
-
-@pytest.fixture
-def watched(home: ShimHome) -> Limited:
-    """Without control groups."""
-    return Limited(home, with_groups=False)
-
-
-def _is_removed(group: Group) -> bool:
-    remove_group(group)
-    return not any(folder.exists() for folder in (*group.limits.values(), *([group.kill] if group.kill else [])))
 
 
 def alive_of(record_of: Bot) -> list[int]:
@@ -384,7 +319,7 @@ async def test_out_of_memory_where_no_group_tells(watched: Limited, tmp_path: Pa
     enters = f"open('{group.limits[MEMORY]}/cgroup.procs', 'w').write('0')\n{EATS_MEMORY}"
     record = await watched.run(enters, Limits())
     assert (record.how, record.cause, record.error) == (ExitKind.OOM_KILLED, None, "")
-    await eventually(lambda: _is_removed(group), saying="its group is removed")
+    await eventually(lambda: is_removed(group), saying="its group is removed")
 
 
 async def test_a_kill_by_somebody_is_no_want_of_memory(watched: Limited) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from agent.cgroups.killing import kill_cgroup
 from agent.daemon.last_fact import SPOILED, exit_record, last_fact
-from agent.daemon.last_words import tell_last_words
+from agent.daemon.last_words import tell_last_words, tell_stop
 from agent.execution_events import Concluded, Exited
 from agent.inventory import lost_exit
 from agent.output_copies import copies_folder, copy_output
@@ -25,6 +25,7 @@ async def find_exit(keeper: "Keeper") -> None:
     rebooted = keeper.order.boot_id != keeper.house.boot_id
     survivors = [] if rebooted else await asyncio.to_thread(_end_leftovers, keeper)
     record = await asyncio.to_thread(exit_record, keeper)
+    tell_stop(keeper, record)
     await tell_last_words(keeper, record)
     exit_ = lost_exit(record, rebooted=rebooted, survivors=survivors, at=keeper.house.clock.now())
     log.warning("%s: its shim is gone: %s", keeper.execution_id, exit_.how)

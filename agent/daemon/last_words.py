@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from agent.bot_files import open_inside
 from agent.daemon.last_fact import last_fact_at_once
 from agent.daemon.posted import POSTED_MAX_BYTES, POSTED_NAME, read_posted
-from agent.execution_events import Reported, Spoken
+from agent.execution_events import Reported, ShimStopped, Spoken
 from agent.masking import Masker
 from agent.output_file import OUTPUT_FILE_MAX_BYTES, decoded, read_outputs
 from agent.result_file import RESULT_MAX_BYTES, read_result
@@ -33,6 +33,12 @@ SUMMARY_NAME = "summary.md"
 SUMMARY_READ_MAX_BYTES = 1024 * 1024
 RESULT_TITLE = "BOTYARD_RESULT"
 SUMMARY_TITLE = "BOTYARD_SUMMARY"
+
+
+def tell_stop(keeper: "Keeper", record: ExitRecord | None) -> None:
+    """A stop that the shim made while no daemon lived stands in its exit file: a fact before the exit (core.md §3)."""
+    if record is not None and record.cause is not None and keeper.value.stop is None:
+        keeper.post(ShimStopped(cause=record.cause, by=record.by, at=keeper.house.clock.now()))
 
 
 async def tell_last_words(

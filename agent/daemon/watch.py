@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from agent.daemon.conclusion import read_verdict
 from agent.daemon.last_fact import exit_record
-from agent.daemon.last_words import tell_last_words
+from agent.daemon.last_words import tell_last_words, tell_stop
 from agent.daemon.limiting import needs_telling, tell_limits
 from agent.execution import Phase
 from agent.execution_events import Exited, Reaped, ShimLost, ShimStopped
@@ -137,6 +137,7 @@ def _emptied(keeper: "Keeper") -> None:
 
 async def _ended(keeper: "Keeper", record: ExitRecord) -> None:
     keeper.house.upstream.output_available(keeper.execution_id, record.output_bytes)
+    tell_stop(keeper, record)
     final = await tell_last_words(keeper, record, and_last_fact=True)
     keeper.post(Exited(exit=exit_fact(record), final=final))
 

@@ -65,8 +65,9 @@ class OutputFrame:
 def encode(message: WireModel) -> str:
     """A message as a text frame. Raises ProtocolError where it would not fit one."""
     text = message.model_dump_json()
-    if len(text) > FRAME_MAX_BYTES:
-        raise ProtocolError(f"message of {len(text)} bytes is larger than a frame ({FRAME_MAX_BYTES})")
+    # Most are far too small for their characters to matter; only near the bound are the bytes counted.
+    if len(text) * 4 > FRAME_MAX_BYTES and len(text.encode()) > FRAME_MAX_BYTES:
+        raise ProtocolError(f"a message of {len(text)} characters is larger than a frame ({FRAME_MAX_BYTES} bytes)")
     return text
 
 

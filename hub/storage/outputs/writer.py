@@ -140,7 +140,10 @@ class Writer:
                 progress += self._cut_all()
             self._on_progress(progress)
         if count is not None:
-            count.done.set_result(self._pending_of(count.key).tally.totals())
+            totals = self._pending_of(count.key).tally.totals()
+            # Who asked may be gone with its connection; that must not cost the hub its writer.
+            if count.done.set_running_or_notify_cancel():
+                count.done.set_result(totals)
             self._to_seal.append(count.key)
         return going
 

@@ -123,6 +123,22 @@ async def test_lines_by_number_are_the_same_in_memory_segment_and_seal(outputs: 
     await after.close()
 
 
+async def test_who_asked_for_the_end_may_be_gone(tmp_path: Path) -> None:
+    """A connection that dies while its last fact is taken costs the hub nothing: the next one gets the answer."""
+    # given a question that nobody waits for any more when the writer comes to it
+    failures: list[BaseException] = []
+    store = Outputs(tmp_path / "outputs", SystemDisk(), on_fatal=failures.append)
+    assert store._writer.finish((WORKSPACE, BOT)).cancel()
+    # when
+    await store.start()
+    store.receive(WORKSPACE, frame(0, b"hello\n"))
+    # then
+    async with asyncio.timeout(10):
+        assert 6 == (await store.finish(WORKSPACE, BOT)).bytes
+    await store.close()
+    assert [] == failures
+
+
 async def test_a_finished_output_takes_no_more_bytes(outputs: Outputs) -> None:
     """P3: nothing follows `final`: what was counted and hashed is what stays, whoever still sends."""
     outputs.receive(WORKSPACE, frame(0, b"all of it\n"))

@@ -8,7 +8,7 @@ import json
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -75,25 +75,29 @@ def _database(data: Path) -> dict[str, Any]:
 @contextmanager
 def _copied(data: Path) -> Iterator[Path]:
     """A copy of the database that lives as long as the block. Raises Failure while a hub runs, or for a large one."""
-    from agent.ports.files import SystemDisk
-    from hub.data_folder import DataInUse, held
-
-    files = [data / f"hub.db{ending}" for ending in ("", "-wal")]
-    size = sum(file.stat().st_size for file in files if file.is_file())
+    files = [file for ending in ("", "-wal") if (file := data / f"hub.db{ending}").is_file()]
+    size = sum(file.stat().st_size for file in files)
     if size > COPIED_AT_MOST_BYTES:
         raise Failure(f"the database has {size} bytes; more than {COPIED_AT_MOST_BYTES} are not copied")
     with tempfile.TemporaryDirectory(prefix="botyard-") as folder:
-        try:
-            with held(data, SystemDisk()):
-                for file in files:
-                    if file.is_file():
-                        shutil.copyfile(file, Path(folder) / file.name)
-        except DataInUse:
-            raise Failure("a hub runs on it and tells more itself") from None
+        _copy(data, files, Path(folder))
         try:
             yield Path(folder) / "hub.db"
         except sqlite3.Error as error:
             raise Failure(f"it can't be read: {error}") from None
+
+
+def _copy(data: Path, files: Sequence[Path], folder: Path) -> None:
+    """Copy while no hub can begin to write; Failure where one runs."""
+    from agent.ports.files import SystemDisk
+    from hub.data_folder import DataInUse, held
+
+    try:
+        with held(data, SystemDisk()):
+            for file in files:
+                shutil.copyfile(file, folder / file.name)
+    except DataInUse:
+        raise Failure("a hub runs on it and tells more itself") from None
 
 
 def _logs(data: Path) -> list[Path]:

@@ -8,7 +8,7 @@ import io
 import json
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -121,12 +121,9 @@ class Deploying:
         until, lost_s = clock.monotonic() + within_s, 0.0
         while clock.monotonic() < until:
             try:
-                for event in self.client.events(_path(build), {"follow": True}, ""):
+                for event in self._told(build, lambda: clock.monotonic() > until):
                     lost_s = 0.0
-                    if event.name == "build":
-                        yield json.loads(event.data)
-                    if self.stop.is_set() or clock.monotonic() > until:
-                        break
+                    yield event
             except Refusal as refusal:
                 if refusal.status != 503:
                     raise
@@ -137,6 +134,14 @@ class Deploying:
             if self.stop.wait(_AGAIN_S):
                 raise Failure("stopped; the hub goes on with the build", Exit.DETACHED)
             lost_s += _AGAIN_S
+
+    def _told(self, build: dict[str, Any], is_late: Callable[[], bool]) -> Iterator[dict[str, Any]]:
+        """What one connection tells of the build, until it is late or somebody stops this."""
+        for event in self.client.events(_path(build), {"follow": True}, ""):
+            if event.name == "build":
+                yield json.loads(event.data)
+            if self.stop.is_set() or is_late():
+                return
 
 
 class _Counted(io.RawIOBase):

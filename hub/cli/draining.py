@@ -1,6 +1,7 @@
 """`botyard runner drain --wait`: see a runner's bots end, told by the event feed, not asked for again and again."""
 
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 from hub.cli.client import LOST, Client, Query, segment
@@ -26,15 +27,21 @@ def until_idle(client: Client, runner_id: str) -> dict[str, Any]:
 
 def _until_idle(client: Client, runner_id: str, progress: Progress) -> dict[str, Any]:
     most = 1
+    for found in _looks(client, runner_id, progress):
+        most = max(most, len(found["busy"]))
+        if _is_over(found, most, progress):
+            return found
+    raise AssertionError("there is no limit to this waiting")
+
+
+def _looks(client: Client, runner_id: str, progress: Progress) -> Iterator[dict[str, Any]]:
+    """The runner as it is, and again at each event of it; from one connection to the next."""
+    # The stream begins at the newest event, before the first look: nothing ends unseen in between.
+    of_runner: Query = {"follow": True, "newest": True, "limit": 1, "runner": runner_id}
     while True:
         try:
-            # The stream begins at the newest event, before the first look: nothing ends unseen in between.
-            of_runner: Query = {"follow": True, "newest": True, "limit": 1, "runner": runner_id}
             for _ in client.events("/events", of_runner, ""):
-                found = client.get(f"/runners/{segment(runner_id)}")
-                most = max(most, len(found["busy"]))
-                if _is_over(found, most, progress):
-                    return dict(found)
+                yield dict(client.get(f"/runners/{segment(runner_id)}"))
         except Refusal as refusal:
             if refusal.status != 503:
                 raise

@@ -14,6 +14,7 @@ import pytest
 from hub.cli.__main__ import run
 from tests.support.api_hub import ApiWorld
 from tests.support.rig import ROOT
+from tests.support.waiting import seconds
 
 Typed = Callable[..., Coroutine[Any, Any, "Answer"]]
 
@@ -61,3 +62,11 @@ async def process(world: ApiWorld, *words: str) -> AsyncIterator[asyncio.subproc
         if child.returncode is None:
             child.kill()
         await child.wait()
+
+
+async def apart(world: ApiWorld, *words: str) -> Answer:
+    """Type a command that ends by itself, in a process of its own."""
+    async with process(world, *words) as child, asyncio.timeout(seconds(30)):
+        out, err = await child.communicate()
+    assert child.returncode is not None
+    return Answer(child.returncode, out, err.decode())

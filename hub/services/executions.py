@@ -77,7 +77,7 @@ def output_arrived(tx: Transaction, workspace_id: str, execution_id: str, stored
         return Done(result=False)
     task = tasks.get(tx, workspace_id, execution.task_id, lock=True)
     assert task is not None
-    subject = facts.Subject(execution=execution, task=task)
+    subject = facts.Subject(read=execution, task=task)
     return Done(True, facts.final(tx, subject, FinalFact.model_validate(body), stored))
 
 

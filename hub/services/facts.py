@@ -96,7 +96,7 @@ def _accept_group(
         executions.insert_facts(tx, session.workspace_id, kept)
     if len(kept) < len(fresh):
         said.keep(tx, execution, fresh)
-    subject = Subject(execution=execution, task=task, session=session)
+    subject = Subject(read=execution, task=task, session=session)
     subject.change({"last_fact": fresh[-1].seq})
     effects: list[Effect] = []
     for fact in fresh:
@@ -136,37 +136,49 @@ class Subject:
     Changes of the execution gather until `write`: a group of facts is one UPDATE. Nobody else may write the row before.
     """
 
-    execution: ExecutionRow
+    read: ExecutionRow
+    """The execution as it stood before any of it."""
     task: TaskRow
     session: SessionKey | None = None
     """Where the facts came from."""
-    _stored: ExecutionRow = field(init=False)
+    _changes: dict[str, object] = field(init=False, default_factory=dict)
     _unwritten: dict[str, object] = field(init=False, default_factory=dict)
+    _stored_state: str = field(init=False)
 
     def __post_init__(self) -> None:
         """What was read is what stands in the store."""
-        self._stored = self.execution
+        self._stored_state = self.read.state
+
+    @property
+    def execution(self) -> ExecutionRow:
+        """The execution with all changes; made for each look, which costs as much as a statement."""
+        known = {name: value for name, value in self._changes.items() if name in ExecutionRow.__slots__}
+        return replace(self.read, **known) if known else self.read  # type: ignore[arg-type]  # columns of the same names
+
+    @property
+    def state(self) -> ExecutionState:
+        """Where the execution stands after all changes."""
+        return ExecutionState(str(self._changes.get("state", self.read.state)))
 
     def change(self, values: Mapping[str, object]) -> None:
         """Set columns of the execution."""
+        self._changes |= values
         self._unwritten |= values
-        known = {name: value for name, value in values.items() if name in ExecutionRow.__slots__}
-        self.execution = replace(self.execution, **known)  # type: ignore[arg-type]  # columns of the same names
 
     def write(self, tx: Transaction) -> None:
         """Write what has changed."""
         if not self._unwritten:
             return
-        if not executions.change(tx, self._stored, self._unwritten):
-            raise RuntimeError(f"execution {self.execution.id} changed under its own lock")
-        self._stored, self._unwritten = self.execution, {}
+        if not executions.change(tx, self.read, self._unwritten, seen=self._stored_state):
+            raise RuntimeError(f"execution {self.read.id} changed under its own lock")
+        self._stored_state, self._unwritten = self.state, {}
 
     def move(self, tx: Transaction, event: ExecutionEvent, values: Mapping[str, object], cause: str = "") -> None:
         """Move the execution, with its event row. Raises ProtocolError where the machine has no such move."""
-        old = ExecutionState(self.execution.state)
-        new = _following(self.execution, event)
+        old = self.state
+        new = _following(self.read.id, old, event)
         self.change({**values, "state": new})
-        _record(tx, self.execution, f"execution.{new}", old=old, new=new, cause=cause or None)
+        _record(tx, self.read, f"execution.{new}", old=old, new=new, cause=cause or None)
 
 
 def _take(tx: Transaction, subject: Subject, fact: Fact, stored: StoredOutput | None) -> Sequence[Effect]:
@@ -196,13 +208,13 @@ def _started(tx: Transaction, subject: Subject, body: StartedFact) -> list[Effec
     subject.move(tx, ExecutionEvent.STARTED, {"started_at": body.at})
     task = subject.task
     tasks.started(tx, task.workspace_id, task.id, task.fence, body.at)
-    return [OrderStarted(runner_id=subject.execution.runner_id, epoch=subject.execution.epoch)]
+    return [OrderStarted(runner_id=subject.read.runner_id, epoch=subject.read.epoch)]
 
 
 def _void(tx: Transaction, subject: Subject, body: VoidFact) -> list[Effect]:
     """Never started: granted again without being counted, unless somebody has ended the task meanwhile (D7, D9)."""
     execution = subject.execution
-    _following(execution, ExecutionEvent.VOID)
+    _following(execution.id, subject.state, ExecutionEvent.VOID)
     voided = OrderVoided(
         workspace_id=execution.workspace_id,
         runner_id=execution.runner_id,
@@ -250,14 +262,14 @@ def release(tx: Transaction, subject: Subject, event: ExecutionEvent, why: str) 
 def _report(tx: Transaction, subject: Subject, fact: Fact, body: ReportFact) -> list[Effect]:
     """The last report in time wins; one after the main process was reaped is a late report (core.md §4)."""
     if body.late:
-        return _late_report(tx, subject.execution, fact)
+        return _late_report(tx, subject.read, fact)
     text = body.message[:MESSAGE_TEXT_MAX] if body.message else body.message
     totals = body.totals.model_dump() if body.totals else None
     report = {"status": body.status, "message": text, "totals": totals}
     subject.change({"report": report, "report_seq": fact.seq, "reported_at": body.at})
     task = subject.task
     tasks.note(tx, task.workspace_id, task.id, {"reported_at": task.reported_at or body.at})
-    _record(tx, subject.execution, "task.reported", subject=task.id, new=body.status)
+    _record(tx, subject.read, "task.reported", subject=task.id, new=body.status)
     return []
 
 
@@ -265,7 +277,7 @@ def _stop(tx: Transaction, subject: Subject, fact: Fact, body: StopFact) -> list
     """The first durable cause counts; a later one only shortens the ladder."""
     if subject.execution.stop_cause is None:
         subject.change({"stop_cause": body.cause, "stop_seq": fact.seq})
-    _record(tx, subject.execution, "execution.stopping", new=StopCause(body.cause), data={"by": body.by})
+    _record(tx, subject.read, "execution.stopping", new=StopCause(body.cause), data={"by": body.by})
     return []
 
 
@@ -291,31 +303,31 @@ def _exit(tx: Transaction, subject: Subject, body: ExitFact) -> list[Effect]:
     subject.move(tx, ExecutionEvent.EXIT, values)
     if body.survivors:
         named = [f"{survivor.pid} {survivor.command}"[:200] for survivor in body.survivors[:20]]
-        _record(tx, subject.execution, "execution.survivors", data={"survivors": named})
+        _record(tx, subject.read, "execution.survivors", data={"survivors": named})
     return []
 
 
 def final(tx: Transaction, subject: Subject, body: FinalFact, stored: StoredOutput | None) -> list[Effect]:
     """The last fact: settle if all of the output is here, else wait for the rest (core.md §3, §4)."""
-    if subject.execution.state == ExecutionState.RUNNING:
+    if subject.state is ExecutionState.RUNNING:
         # Nobody saw the exit: it has ended all the same, and settles as an unknown one.
         subject.move(tx, ExecutionEvent.EXIT, {"ended_at": body.at})
     subject.change(settlement.output_values(body, stored))
     subject.write(tx)
-    execution = subject.execution
     if stored is None:
+        execution = subject.read
         expected = OutputFinished(
             workspace_id=execution.workspace_id, execution_id=execution.id, output_bytes=body.output_bytes
         )
         return [expected]
-    if execution.state != ExecutionState.ENDING:
+    if subject.state is not ExecutionState.ENDING:
         return _forget(tx, subject)
-    return [*settlement.conclude(tx, execution, cause="final", task=subject.task), *_forget(tx, subject)]
+    return [*settlement.conclude(tx, subject.execution, cause="final", task=subject.task), *_forget(tx, subject)]
 
 
 def _forget(tx: Transaction, subject: Subject) -> list[Effect]:
     """Let the runner forget it: through the session that the facts came by, or the one that it has now."""
-    session, execution = subject.session, subject.execution
+    session, execution = subject.session, subject.read
     if session is None:
         return settlement.forget_effects(tx, execution)
     message = Forget(execution_id=execution.id, fence=execution.fence)
@@ -326,7 +338,7 @@ def _take_late(tx: Transaction, subject: Subject, fact: Fact, stored: StoredOutp
     """A fact of an execution that is over for the hub: kept, and it changes no outcome."""
     match fact.body:
         case ReportFact():
-            return _late_report(tx, subject.execution, fact)
+            return _late_report(tx, subject.read, fact)
         case ArtifactFact():
             return _artifact(tx, subject, fact.body)
         case RowFact() | SaidFact():
@@ -336,7 +348,7 @@ def _take_late(tx: Transaction, subject: Subject, fact: Fact, stored: StoredOutp
         case VoidFact():
             return _forget(tx, subject)
         case StartedFact() | StopFact() | ExitFact():
-            _record(tx, subject.execution, "execution.late_fact", data={"fact": fact.body.kind, "seq": fact.seq})
+            _record(tx, subject.read, "execution.late_fact", data={"fact": fact.body.kind, "seq": fact.seq})
             return []
     assert_never(fact.body)
 
@@ -348,10 +360,10 @@ def _late_report(tx: Transaction, execution: ExecutionRow, fact: Fact) -> list[E
     return []
 
 
-def _following(execution: ExecutionRow, event: ExecutionEvent) -> ExecutionState:
+def _following(execution_id: str, state: ExecutionState, event: ExecutionEvent) -> ExecutionState:
     """The state that follows. A fact out of its order is the runner's breach, not a defect of the hub."""
     try:
-        return move_execution(execution.id, ExecutionState(execution.state), event)
+        return move_execution(execution_id, state, event)
     except IllegalMove as error:
         raise ProtocolError(str(error)) from error
 

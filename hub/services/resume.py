@@ -180,7 +180,7 @@ def _release_absent(tx: Transaction, execution: ExecutionRow, task: TaskRow) -> 
     )
     gone = executions.get(tx, execution.workspace_id, execution.id)
     assert gone is not None
-    return release(tx, Subject(execution=gone, task=task), ExecutionEvent.ABSENT, "absent")
+    return release(tx, Subject(read=gone, task=task), ExecutionEvent.ABSENT, "absent")
 
 
 def _record_stranger(tx: Transaction, session: SessionKey, held: Held) -> None:

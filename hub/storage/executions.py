@@ -187,9 +187,9 @@ def insert(tx: Transaction, values: Mapping[str, Any]) -> None:
     _INSERT.run(tx, values)
 
 
-def change(tx: Transaction, row: ExecutionRow, values: Mapping[str, Any]) -> bool:
-    """Write `values` if the execution is still in the state that `row` shows."""
-    named = {"workspace": row.workspace_id, "execution": row.id, "seen": row.state}
+def change(tx: Transaction, row: ExecutionRow, values: Mapping[str, Any], seen: str | None = None) -> bool:
+    """Write `values` if the execution is still in the state that `row` shows, or in `seen` where that is given."""
+    named = {"workspace": row.workspace_id, "execution": row.id, "seen": seen or row.state}
     return _CHANGE.run(tx, named, values)
 
 

@@ -101,7 +101,7 @@ async def test_a_second_up_on_the_folder_leaves_the_first_and_its_bots_alone(tmp
         # when somebody starts another
         here = await rig.botyard("up", *same, "--port", str(rig.port), code=1)
         there = await rig.botyard("up", *same, "--port", str(free_port()), code=1)
-        nowhere = await rig.botyard("up", "--data", "/dev/null/x", "--port", str(free_port()), code=1)
+        nowhere = await rig.botyard("up", "--data", "/dev/null/x", "--port", str(free_port()), code=2)
         # then each says what is wrong, and the first goes on
         assert b"listens on port" in here.err
         assert b"another hub runs on" in there.err

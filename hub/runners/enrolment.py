@@ -16,7 +16,9 @@ async def enrol(hub: Hub, request: web.Request) -> web.Response:
     """Use up the token; answer who the runner is, and who the hub is for ever. Raises Forbidden, Invalid, Conflict."""
     secret = bearer(request)
     if secret_kind(secret) is not SecretKind.ENROLMENT:
-        raise Forbidden("bad_enrolment_token", "This is no enrolment token (byt_…, 64 characters): botyard runner token makes one.")
+        raise Forbidden(
+            "bad_enrolment_token", "This is no enrolment token (byt_…, 64 characters): botyard runner token makes one."
+        )
     raw = await request.content.read(_BODY_MAX_BYTES + 1)
     if len(raw) > _BODY_MAX_BYTES:
         raise Invalid("bad_request", "The request is too long.")

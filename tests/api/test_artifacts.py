@@ -28,7 +28,7 @@ async def test_files_are_listed_with_what_was_left_out(world: ApiWorld, task: An
     await world.attach(task, "log.html", b"<p>", EXECUTION)
     body = {"kind": "final", "left_out": ["big.iso: larger than 3 bytes"]}
     now = world.clock.now()
-    fact = {"seq": 9, "kind": "final", "fence": 1, "body": body, "received_at": now}
+    fact: dict[str, Any] = {"seq": 9, "kind": "final", "fence": 1, "body": body, "received_at": now}
     await world.insert("facts", execution_id=EXECUTION, **fact)
     # when
     found = await world.get(f"/tasks/{task['id']}/artifacts")

@@ -14,8 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cryptography import x509
+if TYPE_CHECKING:
+    from cryptography import x509
 
 WARN_BEFORE = timedelta(days=14)
 """A certificate that ends sooner than this is somebody's business."""
@@ -104,6 +106,8 @@ def load_pair(cert: Path, key: Path, now: datetime) -> Pair:
 
 def loopback_name(cert: Path) -> str:
     """By which name of loopback a certificate may be used on its own machine. Raises BadCertificate."""
+    from cryptography import x509
+
     first = _first_certificate(cert)
     try:
         known = first.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -120,7 +124,10 @@ def loopback_name(cert: Path) -> str:
     return found
 
 
-def _first_certificate(path: Path) -> x509.Certificate:
+def _first_certificate(path: Path) -> "x509.Certificate":
+    # Only where TLS is spoken: it takes 75 ms and 3 MB to import.
+    from cryptography import x509
+
     try:
         return x509.load_pem_x509_certificate(_read(path, "certificate"))
     except ValueError:

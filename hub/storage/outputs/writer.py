@@ -19,6 +19,7 @@ from agent.ports.files import Disk
 from agent.wire.facts import Gap
 from hub.storage.outputs.journal import Journal
 from hub.storage.outputs.live import MemorySource
+from hub.storage.outputs.memory import give_back
 from hub.storage.outputs.records import Record, RecordKind
 from hub.storage.outputs.sealed import seal
 from hub.storage.outputs.segment import Segment, SegmentReader, read_gaps
@@ -30,6 +31,7 @@ _CUT_BYTES = 4 * 1024 * 1024
 _GROUP_BYTES = 16 * 1024 * 1024
 _FULL_DISK_RETRY_S = 1.0
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_LARGE_BYTES = 4 * 1024 * 1024
 _QUIET_S = 0.05
 """Sealing is for quiet moments: it waits until nothing came for this long, ..."""
 _UNSEALED_MAX = 64
@@ -245,6 +247,8 @@ class Writer:
             return
         del self._pending[key]
         self._on_progress([Progress(key=key, safe=progress.safe, cut=progress.cut, sealed=True)])
+        if totals.length >= _LARGE_BYTES:
+            give_back()
 
     def _seal_small(self, key: Key, folder: Path) -> None:
         """Seal an output of which nothing was cut, straight from its records: most are so small, or empty.

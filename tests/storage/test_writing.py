@@ -217,4 +217,4 @@ async def test_urgent_work_goes_first(store: Store, heard: Heard) -> None:
         released.set()
     # then all urgent work was done before most of the rest (eight connections finish in any order)
     assert 48 == len(heard.performed)
-    assert 8 == sum(str(name).startswith("urgent") for name in heard.performed[:20])
+    assert 8 == sum(str(name).startswith("urgent") for name in heard.performed[:24])

@@ -4,10 +4,11 @@
 says when there is more, the session's windows how much of it may go.
 """
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.segment_reader import SegmentReader
+from agent.segment_reader import READ_MAX_BYTES, SegmentReader, open_segment
 from agent.segments import (
     SEGMENT_HEADER_BYTES,
     Frame,
@@ -69,10 +70,11 @@ class Follower:
 
     def length(self) -> int:
         """Offset behind the last whole frame on disk that can be read."""
-        numbers = sorted(int(path.stem) for path in self._folder.glob("*.seg") if path.stem.isdigit())
+        numbers = sorted(int(path.stem) for path in self._folder.glob("*.seg") if path.stem.isdecimal())
         for number in reversed(numbers):
             try:
-                data = (self._folder / f"{number}.seg").read_bytes()
+                with os.fdopen(open_segment(self._folder, number), "rb") as file:
+                    data = file.read(READ_MAX_BYTES)
             except OSError:
                 # It went meanwhile, or a bot of our own user put something else there.
                 continue

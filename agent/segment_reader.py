@@ -11,7 +11,9 @@ Asked for an offset whose segment is gone, the answer begins with a gap `deleted
 its own bytes only (R29): the next frame that is whole tells by its offset how many are missing.
 """
 
+import errno
 import os
+import stat
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
@@ -22,6 +24,7 @@ from agent.segments import (
     FRAME_HEADER,
     FRAME_HEADER_BYTES,
     FRAME_MAGIC,
+    SEGMENT_BYTES,
     SEGMENT_HEADER_BYTES,
     Frame,
     Gap,
@@ -37,6 +40,10 @@ from agent.wire.words import GapReason
 _BUFFER_BYTES = 4 * (FRAME_DATA_MAX_BYTES + FRAME_HEADER_BYTES)
 _MARK_EVERY_BYTES = 512 * 1024
 _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+# A pipe that a bot put in a segment's place must not be waited for, a link not followed.
+_CAREFUL = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+READ_MAX_BYTES = 2 * SEGMENT_BYTES
+"""No segment is as long; a file with a hole may be."""
 
 
 class ReadState(StrEnum):
@@ -213,7 +220,7 @@ class SegmentReader:
         if fd < 0:
             return b""
         if size is None:
-            return _read_at(fd, os.fstat(fd).st_size, cursor.position)
+            return _read_at(fd, min(os.fstat(fd).st_size, READ_MAX_BYTES), cursor.position)
         skip = cursor.position - self._buffer_at
         piece = self._buffer[skip : skip + size] if skip >= 0 else b""
         if not _holds_frame(piece):
@@ -226,7 +233,7 @@ class SegmentReader:
         if self._open_number != number:
             self.close()
             try:
-                self._fd = os.open(self._folder / segment_name(number), os.O_RDONLY | _FLAGS)
+                self._fd = open_segment(self._folder, number)
             except FileNotFoundError:
                 return -1
             self._open_number = number
@@ -247,7 +254,7 @@ class SegmentReader:
             names = [path.name for path in self._folder.iterdir() if path.suffix == ".seg"]
         except FileNotFoundError:
             return
-        present = {int(name[:-4]) for name in names if name[:-4].isdigit()}
+        present = {int(name[:-4]) for name in names if name[:-4].isdecimal()}
         for gone in set(self._starts) - present:
             self._forget(gone)
         for number in sorted(present - set(self._starts)):
@@ -258,7 +265,7 @@ class SegmentReader:
     def _read_start(self, number: int) -> int | None:
         frame = b""
         try:
-            with (self._folder / segment_name(number)).open("rb") as file:
+            with os.fdopen(open_segment(self._folder, number), "rb") as file:
                 header = file.read(SEGMENT_HEADER_BYTES)
                 frame = file.read(FRAME_HEADER_BYTES + FRAME_DATA_MAX_BYTES)
             return decode_segment_header(header)
@@ -292,6 +299,20 @@ class SegmentReader:
         if is_writer_alive:
             return ReadState.WAIT
         return ReadState.TORN if is_torn else ReadState.END
+
+
+def open_segment(folder: Path, number: int) -> int:
+    """Open one for reading, never waiting. Raises OSError; FileNotFoundError also for what is no regular file (S38)."""
+    path = folder / segment_name(number)
+    none = FileNotFoundError(errno.ENOENT, "not a regular file", str(path))
+    try:
+        fd = os.open(path, os.O_RDONLY | _FLAGS | _CAREFUL)
+    except OSError as error:
+        raise none if error.errno == errno.ELOOP else error from None
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise none
+    return fd
 
 
 def _read_at(fd: int, size: int, position: int) -> bytes:

@@ -43,7 +43,7 @@ def read_posted(data: bytes) -> dict[str, str]:
     for line in data.split(b"\n")[:-1]:
         try:
             name, value = json.loads(line)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             continue
         found[str(name)] = str(value)
     return found

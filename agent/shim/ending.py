@@ -246,11 +246,12 @@ class Ending:
         body = {"version": STOP_VERSION, "cause": cause, "by": by, "wall_ns": now.wall_ns}
         try:
             held = self._house.disk.link_exclusive(self._house.folder / STOP_NAME, json.dumps(body).encode())
-        except OSError:
-            # A full disk must not keep a bot alive; the cause still stands in the exit file, whose room is reserved.
+            found = json.loads(held)
+            return StopCause(found["cause"]), str(found["by"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            # Neither a full disk nor what a bot put there may keep a bot alive; the cause still stands in the exit
+            # file, whose room is reserved.
             return cause, by
-        found = json.loads(held)
-        return StopCause(found["cause"]), str(found["by"])
 
     def _record(self, *, final: bool) -> ExitRecord:
         exited, writer = self._tree.exited, self._house.writer

@@ -7,6 +7,7 @@ blocks were allocated before the bot began, then synced and renamed, so that a f
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -24,6 +25,8 @@ _RESERVED_BYTES = 32 * 1024
 _GAPS_MAX = 100
 _SURVIVORS_MAX = 50
 ANNOTATIONS_MAX = 50
+_NUMBER_MAX = 2**63 - 1
+_SHA256 = re.compile("[0-9a-f]{64}")
 _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -155,11 +158,41 @@ def decode_exit(data: bytes) -> ExitRecord:
         known["annotations"] = tuple(_remark(each) for each in body.get("annotations", ()))
         counts = body.get("annotation_counts", {}).items()
         known["annotation_counts"] = {AnnotationLevel(level): int(count) for level, count in counts}
-        return ExitRecord(**known)
+        return _sound(ExitRecord(**known))
     except ExitFileError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ExitFileError(f"not an exit record: {error}") from error
+
+
+def _sound(record: ExitRecord) -> ExitRecord:
+    """The record, if facts can be made of it: a bot of the runner's own user can write this file, too (G9).
+
+    Raises ValueError, TypeError.
+    """
+    ends = [count for end in record.streams.values() for count in (end.read_bytes, end.dropped_bytes)]
+    gaps = [count for gap in record.gaps for count in (gap.offset, gap.resumed_at)]
+    times = (record.started_wall_ns, record.ended_wall_ns)
+    counts = record.annotation_counts.values()
+    for count in (*times, record.peak_memory_bytes, record.output_bytes, *ends, *gaps, *counts):
+        _check_number(count, 0)
+    maybe = (record.code, record.signal, *(gap.missing_bytes for gap in record.gaps))
+    for number in (*(pid for pid, _ in record.survivors), *(each for each in maybe if each is not None)):
+        _check_number(number, -_NUMBER_MAX)
+    if not _SHA256.fullmatch(record.output_sha256):
+        raise ValueError("no digest of the output")
+    remarks = [text for remark in record.annotations for text in (remark.title, remark.text)]
+    commands = [command for _, command in record.survivors]
+    for text in (record.error, record.by, record.last_errors, *remarks, *commands):
+        text.encode()
+    if not isinstance(record.final, bool) or not isinstance(record.signaled_by_stop, bool):
+        raise TypeError("neither true nor false")
+    return record
+
+
+def _check_number(number: object, least: int) -> None:
+    if not isinstance(number, int) or not least <= number <= _NUMBER_MAX:
+        raise ValueError(f"a number that cannot be: {number!r:.40}")
 
 
 def _remark(body: dict[str, str]) -> Remark:

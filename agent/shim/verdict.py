@@ -127,7 +127,7 @@ def decode_verdict(data: bytes) -> Verdict:
         )
     except VerdictError:
         raise
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise VerdictError(f"not a verdict: {error}") from error
 
 

@@ -57,7 +57,7 @@ class Incoming:
 def _decode(data: bytes) -> Message:
     try:
         message = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WireError("not JSON") from error
     if not isinstance(message, dict):
         raise WireError("not an object")

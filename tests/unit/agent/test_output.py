@@ -1,5 +1,6 @@
 """Segments to frames: consecutive bytes, gaps between them, lengths after a crash (`core.md` §3, R28)."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,3 +103,20 @@ def test_length_is_that_of_the_last_whole_frame_at_every_torn_end(writer: Segmen
         lengths.add(follower.length())
     assert lengths == {0, 5}
     assert Follower(tmp_path / "nothing").length() == 0
+
+
+def test_what_a_bot_puts_among_the_segments_is_passed_over(writer: SegmentWriter, tmp_path: Path) -> None:
+    """Same-user mode: a pipe is not waited for, a link not followed; "²" is a digit for Python, and no number (S38)."""
+    write(writer, b"whole")
+    (tmp_path / "².seg").write_bytes(b"")
+    (tmp_path / "٣.seg").write_bytes(b"")
+    (tmp_path / "7.seg").mkdir()
+    os.mkfifo(tmp_path / "8.seg")
+    (tmp_path / "9.seg").symlink_to("/dev/zero")
+    with (tmp_path / "10.seg").open("wb") as file:
+        file.truncate(1 << 36)
+    follower = Follower(tmp_path)
+    assert follower.length() == 5
+    batch = follower.read(0, 100, is_writer_alive=False)
+    assert b"".join(chunk.data for chunk in batch.chunks) == b"whole"
+    follower.close()

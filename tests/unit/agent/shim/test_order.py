@@ -62,7 +62,7 @@ RECORD = ExitRecord(
     signaled_by_stop=True,
     peak_memory_bytes=3,
     output_bytes=4,
-    output_sha256="ab",
+    output_sha256="ab" * 32,
     streams={"stdout": StreamEnd(ended=True, read_bytes=4, dropped_bytes=0)},
     gaps=(Gap(offset=4, missing_bytes=None, reason=GapReason.WRITER_LEFT, resumed_at=4),),
     survivors=((12, "sleep 600"),),

@@ -98,16 +98,14 @@ def _accept_group(
         said.keep(tx, execution, fresh)
     subject = Subject(read=execution, task=task, session=session)
     subject.change({"last_fact": fresh[-1].seq})
-    effects: list[Effect] = []
-    for fact in fresh:
-        take = _take_late if is_late else _take
-        effects += take(tx, subject, fact, stored)
+    take = _take_late if is_late else _take
+    effects = [effect for fact in fresh for effect in take(tx, subject, fact, stored)]
     subject.write(tx)
     return effects
 
 
 def _check(execution: ExecutionRow, group: Sequence[Fact], fresh: Sequence[Fact]) -> None:
-    """Raise ProtocolError for a fact that is torn, of another fence, or behind a hole."""
+    """Raise ProtocolError for a fact that is torn, of another fence, behind a hole, or behind the last one."""
     for fact in group:
         if not fact.is_intact():
             raise ProtocolError(f"fact {fact.seq} of {execution.id} does not match its checksum")
@@ -116,6 +114,8 @@ def _check(execution: ExecutionRow, group: Sequence[Fact], fresh: Sequence[Fact]
     for expected, fact in enumerate(fresh, start=execution.last_fact + 1):
         if fact.seq != expected:
             raise ProtocolError(f"fact {fact.seq} of {execution.id} came where {expected} is missing: a hole")
+    if any(isinstance(fact.body, VoidFact | FinalFact) for fact in fresh[:-1]):
+        raise ProtocolError(f"a fact of {execution.id} follows its last one")
 
 
 def _fact_row(fact: Fact, *, is_late: bool) -> dict[str, object]:
@@ -264,8 +264,7 @@ def _report(tx: Transaction, subject: Subject, fact: Fact, body: ReportFact) -> 
     if body.late:
         return _late_report(tx, subject.read, fact)
     text = body.message[:MESSAGE_TEXT_MAX] if body.message else body.message
-    totals = body.totals.model_dump() if body.totals else None
-    report = {"status": body.status, "message": text, "totals": totals}
+    report = {"status": body.status, "message": text, "totals": body.totals.model_dump() if body.totals else None}
     subject.change({"report": report, "report_seq": fact.seq, "reported_at": body.at})
     task = subject.task
     tasks.note(tx, task.workspace_id, task.id, {"reported_at": task.reported_at or body.at})

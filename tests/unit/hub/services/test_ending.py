@@ -313,3 +313,27 @@ async def test_settling_twice_is_impossible(world: WorkWorld) -> None:
     await world.store.write(executions.settle_overdue, WORKSPACE, start.execution_id)
     assert before == [row["id"] for row in await world.rows("events", task_id=task.id)]
     assert 4 == [message.seq for message in session.sent if isinstance(message, FactAck)][-1]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [(exited(), final(), report()), (exited(), final(), final()), (exited(), final(), stop()), (final(), started())],
+    ids=["report", "final", "stop", "started"],
+)
+async def test_nothing_follows_the_final_fact(world: WorkWorld, facts: tuple[FactBody, ...]) -> None:
+    """P3: a runner that says more in one breath breaks the protocol: nothing of it is written, the hub has no fault."""
+    task, session, start = await world.running()
+    with pytest.raises(ProtocolError, match="follows its last one"):
+        await world.say(session, start, *facts, first=2)
+    assert TaskState.RUNNING == (await world.show(task)).state
+
+
+@pytest.mark.parametrize("after", [report(), stop(), void(), final()], ids=["report", "stop", "void", "final"])
+async def test_nothing_follows_a_void(world: WorkWorld, after: FactBody) -> None:
+    """D1: what never started has nothing to say; its task is not queued for another runner by half a group."""
+    session = await world.connect()
+    world.offer(session)
+    task = await world.create()
+    with pytest.raises(ProtocolError, match="follows its last one"):
+        await world.say(session, world.started_order(session), void(), after)
+    assert TaskState.RUNNING == (await world.show(task)).state

@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from tests.support import postgres
 from tests.support.clock import FakeClock
 from tests.support.leaks import leaked_tasks, no_leaks
 from tests.support.waiting import eventually
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A job in the background is started with Ctrl-C ignored, and so would be every process that a test interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Folders whose tests start real processes; each of their tests is checked for what it leaves behind.
 LEAK_CHECKED = frozenset({"scenario", "fault"})

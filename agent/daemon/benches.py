@@ -44,6 +44,10 @@ class Benches:
             return shim
         if shim is not None:
             shim.close()
+        return await self._taken()
+
+    async def _taken(self) -> IdleShim:
+        """One of the zygote that is there now, which may not be the one of a moment ago."""
         if self._zygote is None:
             raise ZygoteGone("there is no zygote now")
         return await self._zygote.take()
@@ -104,7 +108,7 @@ class Benches:
         try:
             await self._builds.make_slot_ready(number)
             if number not in self._idle or not self._idle[number].is_alive:
-                self._idle[number] = await self._zygote.take()
+                self._idle[number] = await self._taken()
         except ZygoteGone:
             return
         except OSError as error:

@@ -156,7 +156,7 @@ async def stop(keeper: "Keeper", order: StopOrder) -> None:
             # The ladder is the shim's; here only its end is waited for.
             await keeper.exited.wait()
     except TimeoutError:
-        await _end_shim(keeper)
+        await end_shim(keeper)
 
 
 def ladder_s(keeper: "Keeper", cause: StopCause) -> float:
@@ -180,7 +180,11 @@ async def _told(keeper: "Keeper", order: StopOrder) -> bool:
     return True
 
 
-async def _end_shim(keeper: "Keeper") -> None:
+async def end_shim(keeper: "Keeper") -> None:
+    """Kill the shim of an execution with its tree, unless it has done its part: then it may serve another by now."""
+    record = await asyncio.to_thread(exit_record, keeper)
+    if record is not None and record.final:
+        return  # What is left is ours, and takes long: a full disk, for one.
     verdict = await asyncio.to_thread(read_verdict, keeper)
     if verdict is None or not verdict.pid or not same_process(verdict.pid, verdict.start):
         return

@@ -185,7 +185,8 @@ def _sound(record: ExitRecord) -> ExitRecord:
     commands = [command for _, command in record.survivors]
     for text in (record.error, record.by, record.last_errors, *remarks, *commands):
         text.encode()
-    if not isinstance(record.final, bool) or not isinstance(record.signaled_by_stop, bool):
+    flags: tuple[object, ...] = (record.final, record.signaled_by_stop)
+    if not all(isinstance(flag, bool) for flag in flags):
         raise TypeError("neither true nor false")
     return record
 

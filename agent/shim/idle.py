@@ -77,17 +77,24 @@ def _open_oom_file() -> int:
 
 
 def _live(channel: socket.socket) -> int:
-    for _ in range(ORDERS_MAX):
-        try:
-            received = handover.receive_order(channel)
-        except (OrderError, ConnectionError):
-            return EXIT_BROKEN
-        if received is None or not _serve(channel, *received):
-            return 0
+    for _ in range(ORDERS_MAX - 1):
+        # Nothing of an order is held here: what was known of it goes before the next is waited for.
+        code = _take_one(channel)
+        if code is not None:
+            return code
         _forget_the_last(channel)
         if not handover.offer_again(channel):
             return 0
-    return 0
+    return _take_one(channel) or 0
+
+
+def _take_one(channel: socket.socket) -> int | None:
+    """Wait for an order and serve it; return None where another may come, else the exit code of this shim."""
+    try:
+        received = handover.receive_order(channel)
+    except (OrderError, ConnectionError):
+        return EXIT_BROKEN
+    return None if received is not None and _serve(channel, *received) else 0
 
 
 def _serve(channel: socket.socket, order: ShimOrder, descriptors: tuple[int, ...]) -> bool:
@@ -112,6 +119,7 @@ def _forget_the_last(channel: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     gc.collect()
     kernel.close_all_but({channel.fileno(), *body_posix.OOM_FILE})
+    body_posix.MACHINE_KILLS[:] = [machine_oom_kills()]
 
 
 def _leave_note(folder: Path, text: str) -> None:

@@ -3,12 +3,15 @@
 import asyncio
 import os
 import signal
+import socket
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from agent.process_watch import wait_gone
+from agent.shim.handover import IDLE, open_pair, send_order
 from agent.shim.verdict import VerdictKind
 from tests.support.shims import DESK, Bot, ShimHome, output_of, python, shim_home
 from tests.support.waiting import eventually
@@ -96,3 +99,33 @@ async def test_a_shim_whose_bot_left_a_daemon_ends_it_before_it_comes_back(tmp_p
         await eventually(lambda: home.zygote.ready == 1, within=20, saying="the shim comes back")
         children = Path(f"/proc/{bot.shim.pid}/task/{bot.shim.pid}/children").read_text()
         assert children == ""
+
+
+_TWO_ORDERS = """
+import os, socket, sys
+from agent.shim import idle
+idle.ORDERS_MAX = 2
+idle.main(socket.socket(fileno=int(sys.argv[1])), os.getppid())
+"""
+
+
+def _shim_of_two_orders() -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
+    ours, theirs = open_pair()
+    with theirs:
+        command = [sys.executable, "-c", _TWO_ORDERS, str(theirs.fileno())]
+        return ours, subprocess.Popen(command, pass_fds=[theirs.fileno()])
+
+
+async def test_a_shim_is_not_offered_after_its_last_order(tmp_path: Path) -> None:
+    """Who ends in a moment must get no order that it would drop."""
+    ours, shim = _shim_of_two_orders()
+    with ours:
+        said: list[bytes] = []
+        async with shim_home(tmp_path, slots=0) as home:
+            for number in range(2):
+                send_order(ours, home.order(python(f"print({number})"), comes_back=True), ())
+                while (data := await asyncio.to_thread(ours.recv, 65536)) not in {IDLE, b""}:
+                    said.append(data)
+                said.append(data)
+        assert [each if each in {IDLE, b""} else b"verdict" for each in said] == [b"verdict", IDLE, b"verdict", b""]
+        assert await asyncio.to_thread(shim.wait, 10) == 0

@@ -19,7 +19,7 @@ from hub.storage.transaction import Done, Effect, Transaction
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-_READERS = 3
+_READERS = 2
 _SWITCH_INTERVAL_S = 0.0005
 """A two-hop exchange beside a busy thread took 5.2 ms with Python's default, then 0.6 (core.md §5)."""
 

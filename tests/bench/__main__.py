@@ -32,7 +32,7 @@ class Rounds:
 
 
 QUICK = Rounds(
-    dispatch=20, tasks=100, live=40, lines=200_000, prints=30_000, idle_s=3, starts=1, masking_s=0.2, plain=60, tls=0
+    dispatch=20, tasks=100, live=40, lines=200_000, prints=30_000, idle_s=8, starts=1, masking_s=0.2, plain=250, tls=0
 )
 
 

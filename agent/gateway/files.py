@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from aiohttp import BodyPartReader, web
 
+from agent.gateway.answers import json_line
 from agent.gateway.bodies import PIECE_BYTES
 from agent.gateway.callers import calling_bot
 from agent.gateway.desk import DESK, Desk
@@ -80,7 +81,7 @@ async def _take(desk: Desk, execution_id: str, drafts: list[_Draft]) -> web.Resp
         raise Refused(507, "The runner's disk has no room for this file") from error
     desk.host.spoke(execution_id)
     taken = [{"name": draft.name, "size_bytes": draft.size_bytes} for draft in drafts]
-    return web.json_response({"artifacts": taken}, status=202)
+    return json_line({"artifacts": taken}, status=202)
 
 
 async def _receive_parts(request: web.Request, desk: Desk, drafts: list[_Draft]) -> None:

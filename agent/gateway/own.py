@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from agent.gateway.answers import json_line
 from agent.gateway.bodies import read_small
 from agent.gateway.callers import calling_bot
 from agent.gateway.desk import DESK
@@ -28,14 +29,14 @@ _ACCEPTED = 202
 async def parameters(request: web.Request) -> web.Response:
     """``GET /parameters``: the task's parameters, types kept."""
     bot = await calling_bot(request, request.app[DESK].host)
-    return web.json_response(bot.task.parameters)
+    return json_line(bot.task.parameters)
 
 
 async def cancelled(request: web.Request) -> web.Response:
     """``GET /cancelled``: has a stop begun (``cancelled``), and should the bot finish by itself (``interrupted``)?"""
     bot = await calling_bot(request, request.app[DESK].host)
     interrupted = bot.interrupted or bot.task.interrupted
-    return web.json_response({"cancelled": bot.cancelled, "interrupted": interrupted})
+    return json_line({"cancelled": bot.cancelled, "interrupted": interrupted})
 
 
 async def secret(request: web.Request) -> web.Response:
@@ -53,7 +54,7 @@ async def secret(request: web.Request) -> web.Response:
     text = value if isinstance(value, str) else json.dumps(value)
     await desk.host.add_masks(bot.execution_id, [text])
     if "json" in request.headers.get("Accept", ""):
-        return web.json_response({"name": name, "value": value}, headers={"Cache-Control": "no-store"})
+        return json_line({"name": name, "value": value}, headers={"Cache-Control": "no-store"})
     return web.Response(text=text, headers={"Cache-Control": "no-store"})
 
 
@@ -72,10 +73,10 @@ async def result(request: web.Request) -> web.Response:
     except (ValueError, RecursionError) as error:
         raise FieldError("", f"This is no result: {error}") from None
     if report is None:
-        return web.json_response({"status": None, "late": False}, status=_ACCEPTED)
+        return json_line({"status": None, "late": False}, status=_ACCEPTED)
     async with _spoken(request, bot):
         recorded = await desk.host.record_report(bot.execution_id, report)
-    return web.json_response({"status": recorded.status, "late": recorded.late}, status=_ACCEPTED)
+    return json_line({"status": recorded.status, "late": recorded.late}, status=_ACCEPTED)
 
 
 async def progress(request: web.Request) -> web.Response:
@@ -85,7 +86,7 @@ async def progress(request: web.Request) -> web.Response:
     percent, text = progress_of(await _members(request, _PROGRESS_MAX_BYTES))
     async with _spoken(request, bot):
         desk.host.note_progress(bot.execution_id, percent, text)
-    return web.json_response({"percent": percent}, status=_ACCEPTED)
+    return json_line({"percent": percent}, status=_ACCEPTED)
 
 
 async def log_row(request: web.Request) -> web.Response:
@@ -97,7 +98,7 @@ async def log_row(request: web.Request) -> web.Response:
     row = RowFact(at=desk.clock.now(), log=bot.mask(log), columns=safe)
     async with _spoken(request, bot):
         await desk.host.record_row(bot.execution_id, row)
-    return web.json_response({"log": row.log}, status=_ACCEPTED)
+    return json_line({"log": row.log}, status=_ACCEPTED)
 
 
 async def outputs(request: web.Request) -> web.Response:
@@ -108,7 +109,7 @@ async def outputs(request: web.Request) -> web.Response:
     safe = {bot.mask(name): bot.mask(value) for name, value in named.items()}
     async with _spoken(request, bot):
         await desk.host.keep_outputs(bot.execution_id, safe)
-    return web.json_response({"outputs": list(safe)}, status=_ACCEPTED)
+    return json_line({"outputs": list(safe)}, status=_ACCEPTED)
 
 
 async def _members(request: web.Request, limit: int) -> Members:

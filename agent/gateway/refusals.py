@@ -11,6 +11,7 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from agent.gateway.answers import json_line
 from agent.gateway.members import FieldError
 from agent.gateway.server import OWN_API_PATH
 from agent.gateway_port import ExecutionGoneError, MasksUnavailableError, TooManyReportsError, TooMuchSaidError
@@ -38,7 +39,7 @@ def refusal(status: int, message: str, path: str, field: str = "") -> web.Respon
     problem = {"type": "about:blank", "title": _phrase(status), "status": status, "detail": message}
     if field:
         problem["errors"] = [{"field": field, "message": message}]
-    return web.json_response(problem, status=status, content_type=PROBLEM)
+    return json_line(problem, status=status, content_type=PROBLEM)
 
 
 @web.middleware
@@ -74,9 +75,20 @@ def _known(error: Exception) -> tuple[int, str] | None:
         case TooMuchSaidError():
             return 429, str(error)
         case web.HTTPException():
-            return error.status, error.text or error.reason
+            return error.status, _routing(error)
         case _:
             return None
+
+
+def _routing(error: web.HTTPException) -> str:
+    """Why nobody serves this, with the remedy."""
+    match error:
+        case web.HTTPMethodNotAllowed():
+            return f"Here only {', '.join(sorted(error.allowed_methods))} is served, not {error.method}"
+        case web.HTTPNotFound():
+            return "There is no such call; README.md, Reporting without an SDK, has all of them"
+        case _:
+            return error.text or error.reason
 
 
 def _phrase(status: int) -> str:

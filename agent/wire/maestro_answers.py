@@ -42,7 +42,16 @@ def json_object(body: bytes) -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         raise ValueError("The body must be a JSON object")  # noqa: TRY004 - one kind of error for the caller
-    return value
+    return _storable(value) if b"\\u" in body else value
+
+
+def _storable(value: dict[str, Any]) -> dict[str, Any]:
+    """The same with `?` for each half of a letter (U+D83D alone), which no database and no UTF-8 can hold."""
+    try:
+        data = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+    except RecursionError:
+        raise ValueError("The body is nested too deeply") from None
+    return dict(json.loads(data))
 
 
 def first_fault(error: ValidationError) -> str:

@@ -96,7 +96,8 @@ def secret_kind(secret: str) -> SecretKind | None:
 
 def secret_hash(secret: str) -> str:
     """What is stored of a secret: sha256 in hexadecimal. 256 random bits need no salt and no slow hash."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    # A header may hold any bytes, which come as surrogates: such a secret is unknown, no failure of the hub.
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def is_live(*, expires_at: datetime | None, revoked_at: datetime | None, now: datetime) -> bool:

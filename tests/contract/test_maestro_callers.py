@@ -39,6 +39,7 @@ async def test_a_wrong_login_is_4xx_in_shape(world: MaestroWorld) -> None:
     """§3.1: any 4xx with the usual error body."""
     cases: list[tuple[dict[str, Any], int]] = [
         ({"login": "nobody", "key": "byk_x"}, 401),
+        ({"login": "\ud800", "key": "\udfff"}, 401),
         ({"login": world.login, "key": world.viewer}, 401),
         ({"login": None, "key": None}, 400),
         ({}, 400),

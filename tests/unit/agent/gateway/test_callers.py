@@ -68,6 +68,12 @@ async def test_unknown_routes_have_the_shape(world: GatewayWorld, method: str, p
     assert set(shape) == shape_of(path)
 
 
+async def test_a_wrong_way_to_call_is_told_the_right_one(world: GatewayWorld) -> None:
+    """A remedy with each refusal: `api outputs` without -d is a GET."""
+    assert "only POST is served, not GET" in (await world.call("GET", "/bot/v1/outputs"))[1]["detail"]
+    assert "Reporting without an SDK" in (await world.call("GET", "/bot/v1/output"))[1]["detail"]
+
+
 async def test_our_own_failure_tells_only_a_number(world: GatewayWorld, caplog: pytest.LogCaptureFixture) -> None:
     """reliability.md S54: errors carry only a correlation id; the token stands in no log."""
 

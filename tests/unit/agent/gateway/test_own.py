@@ -18,6 +18,13 @@ async def test_parameters_keep_their_types(world: GatewayWorld) -> None:
     assert await world.call("GET", "/bot/v1/parameters", headers=BEARER) == (200, known)
 
 
+async def test_an_answer_is_a_line(world: GatewayWorld) -> None:
+    """What `curl` prints into a shell bot's output leaves `::endgroup::` behind it at the start of a line (§7)."""
+    for path in ("cancelled", "secrets/none"):
+        async with world.client.get(f"{world.url}/bot/v1/{path}", headers=BEARER) as response:
+            assert (await response.text()).endswith("}\n")
+
+
 async def test_cancelled_follows_the_daemon(world: GatewayWorld) -> None:
     """GET /cancelled: has a stop begun, or has somebody asked the bot to finish by itself?"""
 

@@ -51,6 +51,11 @@ def test_a_secret_is_made_of_256_bits() -> None:
     assert 64 == len(secret_hash(format_secret(SecretKind.KEY, bytes(32))))
 
 
+def test_any_bytes_of_a_header_have_a_hash() -> None:
+    """A key in Latin-1 is unknown (401): who has none must not be able to make the hub fail (S7)."""
+    assert 64 == len(secret_hash(b"\xfc".decode("utf-8", "surrogateescape")))
+
+
 @pytest.mark.parametrize("revoked_at", [None, NOON])
 @pytest.mark.parametrize("expires_in_s", [None, 1, 0, -1])
 def test_a_token_is_good_until_its_end_or_its_revocation(expires_in_s: int | None, revoked_at: datetime | None) -> None:

@@ -47,3 +47,8 @@ def test_empty_bodies_have_no_members() -> None:
     """§1.1: an empty body is not parsed as JSON."""
     assert [json_object(body) for body in (b"", b"  ", b"null", b"{}")] == [{}] * 4
     assert MAESTRO_VERSION.count(".") == 2
+
+
+def test_half_a_letter_becomes_a_mark() -> None:
+    """A text cut within an emoji, or a name of a file that is no UTF-8, as JSON has it: no database could hold it."""
+    assert json_object(b'{"a\\ud83d": ["\\ud83d", "\\ud83d\\ude00"]}') == {"a?": ["?", "😀"]}

@@ -84,8 +84,10 @@ class Saving:
         try:
             for one, path in wanted:
                 self._bring(one, path, progress)
+        except (FileExistsError, NotADirectoryError):
+            raise Failure(f"{self.folder} is a file, or lies below one; name another folder.") from None
         except OSError as error:
-            raise Failure(f"{self.folder} can't be written: {error}.") from None
+            raise Failure(f"{self.folder} can't be written: {error.strerror or error}.") from None
         except KeyboardInterrupt:
             raise Failure("stopped; the same command goes on where it was", Exit.DETACHED) from None
         finally:

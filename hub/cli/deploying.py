@@ -113,7 +113,8 @@ class Deploying:
             text = f"{one['state']}: {one['message']}" if one["message"] else one["state"]
             self.progress.set(f"prepare on {one['runner']}", one["progress"], show.one_line(text))
         if not found["preparations"] and found["fit_runners"]:
-            self.progress.set(f"prepare on {found['fit_runners']} runners", None, "asked for")
+            runners = f"{found['fit_runners']} runner" + ("" if found["fit_runners"] == 1 else "s")
+            self.progress.set(f"prepare on {runners}", None, "asked for")
 
     def _changes(self, build: dict[str, Any], within_s: float = math.inf) -> Iterator[dict[str, Any]]:
         """The build as it is, and again whenever it changed; from one connection to the next, for so many seconds."""

@@ -135,9 +135,14 @@ class _Lines:
         sys.stdout.flush()
 
 
+def _word(value: object) -> str:
+    """A text as it is, the rest as JSON: what --json shows, and no Python."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def _about(event: dict[str, Any]) -> str:
     """What it was about, in as few words as tell it."""
     data = event["data"] or {}
     known = {name: value for name, value in data.items() if value not in (None, "", {}, [])}
-    said = " ".join(f"{name}={show.one_line(str(value))}" for name, value in known.items())
+    said = " ".join(f"{name}={show.one_line(_word(value))}" for name, value in known.items())
     return f"{event['subject']}  {said}".strip()

@@ -50,6 +50,7 @@ class Following:
     _offset: int = field(default=0, init=False)
     _place: str = field(default="", init=False)
     _said: str = field(default="", init=False)
+    _is_lost: bool = field(default=False, init=False)
 
     def run(self) -> dict[str, Any]:
         """Print what the bot prints; the finished task.
@@ -73,7 +74,7 @@ class Following:
                 finished = None
             except LOST as error:
                 finished = None
-                self._say(f"the hub is not reached ({error}); the bot goes on, and so will this when it is back")
+                self._say_lost(error)
             if finished is not None:
                 return finished
             if self._place != seen:
@@ -95,6 +96,7 @@ class Following:
 
     def _take(self, event: ServerEvent) -> dict[str, Any] | None:
         told = json.loads(event.data)
+        self._is_lost = False
         match event.name:
             case "output":
                 self._print(told)
@@ -127,6 +129,12 @@ class Following:
         self._offset = max(self._offset, told["to"])
         with printing():
             self.write(told, fresh)
+
+    def _say_lost(self, error: Exception) -> None:
+        """Once a loss; a quiet one says it, too: else nothing would tell why nothing comes."""
+        if not self._is_lost:
+            show.note(f"(the hub is not reached ({error}); the bot goes on, and so will this when it is back)")
+        self._is_lost = True
 
     def _say(self, text: str) -> None:
         if text != self._said and not self.quiet:

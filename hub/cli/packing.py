@@ -47,6 +47,8 @@ def pack(path: Path, tell: Callable[[int, int], None] = _untold) -> Iterator[Pac
     path = path.resolve()
     if not path.exists():
         raise PackingError(f"there is no {path}")
+    if not path.is_file() and not path.is_dir():
+        raise PackingError(f"{path} is neither a folder nor a file: name the folder, archive or file of the bot")
     if path.is_file():
         yield Packed(path=path, name=path.name)
         return

@@ -79,11 +79,12 @@ def _print_said(task: dict[str, Any]) -> None:
         sys.stdout.write("\noutputs\n")
         show.members({f"  {show.one_line(name)}": show.one_line(value) for name, value in task["outputs"].items()})
     if task["annotations"]:
-        counts = ", ".join(f"{count} {level}" for level, count in task["annotation_counts"].items() if count)
+        told = [(level, count) for level, count in task["annotation_counts"].items() if count]
+        counts = ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for level, count in told)
         sys.stdout.write(f"\nannotations ({counts})\n")
         for one in task["annotations"]:
             title = f"{show.one_line(one['title'])}: " if one["title"] else ""
-            sys.stdout.write(f"  {one['level']}  {title}{show.one_line(one['text'])}\n")
+            sys.stdout.write(f"  {one['level']:<7}  {title}{show.one_line(one['text'])}\n")
     if task["summary"]:
         sys.stdout.write(f"\n{show.plain(task['summary'].rstrip())}\n{'(cut)' if task['summary_cut'] else ''}")
 

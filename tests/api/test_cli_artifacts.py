@@ -106,4 +106,4 @@ async def test_mistakes_have_one_sentence(task: Any, capfd: pytest.CaptureFixtur
     assert 1 == await typed("99")
     assert "no task '99'" in capfd.readouterr().err
     assert 1 == await typed("1", "--download", "/dev/null/x")
-    assert "can't be written" in capfd.readouterr().err
+    assert "is a file, or lies below one; name another folder" in capfd.readouterr().err

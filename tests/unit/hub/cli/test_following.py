@@ -70,12 +70,13 @@ def test_a_hub_that_stays_away_is_left_when_asked_to_stop(capfd: pytest.CaptureF
         pass
     stop = threading.Event()
     stop.set()
-    following = Following(Client(Profile(url=script.url, token="byk_test")), "tsk_1", stop=stop)
+    following = Following(Client(Profile(url=script.url, token="byk_test")), "tsk_1", stop=stop, quiet=True)
     with pytest.raises(Failure) as detached:
         following.run()
 
     assert Exit.DETACHED is detached.value.code
     assert "botyard logs -f tsk_1" in detached.value.message
+    assert "(the hub is not reached" in capfd.readouterr().err, "`logs -f` is quiet, and says this all the same"
 
 
 @pytest.mark.parametrize(

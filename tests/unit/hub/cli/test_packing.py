@@ -1,5 +1,6 @@
 """What `botyard deploy PATH` sends (design.md §1)."""
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -68,6 +69,12 @@ def test_a_file_is_sent_as_it_is(tmp_path: Path) -> None:
     tree(tmp_path, "report.py")
     with pack(tmp_path / "report.py") as packed:
         assert (tmp_path / "report.py", "report.py") == (packed.path, packed.name)
+
+
+def test_what_is_neither_folder_nor_file_is_named() -> None:
+    """`botyard deploy /dev/null`: one sentence, and not a folder that would have to be elsewhere."""
+    with pytest.raises(PackingError, match="neither a folder nor a file"), pack(Path(os.devnull)):
+        pass
 
 
 def test_links_stay_inside(tmp_path: Path) -> None:

@@ -294,7 +294,8 @@ class Ending:
             return f"{self._failure.step}: {self._failure.text}"
         if self.cause is StopCause.LIMIT:
             return self._limit
-        return limit_that_ended(self._house.order, self._tree, self._how())
+        bounds = self._house.order.bounds if self._watch is None else self._watch.bounds
+        return limit_that_ended(self._house.order, bounds, self._tree, self._how())
 
     def _how(self) -> ExitKind:
         exited = self._tree.exited

@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.shim.bounds import FIRST_LOOK_S, Bounds, Excess, excess_of, next_look_s, size_text
+from agent.cgroups.readings import refused_forks
+from agent.shim.bounds import FIRST_LOOK_S, PIDS, Bounds, Excess, Seen, excess_of, next_look_s, size_text
 from agent.shim.measure import Meter, disk_used
 from agent.wire.words import ExitKind
 
@@ -30,6 +31,11 @@ class Watch:
         self._took_ns = 0
         self._was_killed_in = False
         self._due_ns = clock.boot_ns() + int(FIRST_LOOK_S * _NS)
+
+    @property
+    def bounds(self) -> Bounds:
+        """Those that count now."""
+        return self._bounds
 
     @property
     def due_ns(self) -> int | None:
@@ -77,12 +83,17 @@ def begin_watch(house: "House", tree: "Tree", bounds: Bounds) -> Watch:
     return Watch(bounds, meter, house.clock)
 
 
-def limit_that_ended(order: "ShimOrder", tree: "Tree", how: ExitKind) -> str:
-    """Say which limit the kernel itself ended a bot for, where it did; else nothing."""
-    memory, exited = order.bounds.memory_bytes, tree.exited
+def limit_that_ended(order: "ShimOrder", bounds: Bounds, tree: "Tree", how: ExitKind) -> str:
+    """Say which limit a bot ended by without a stop of ours, where one did; else nothing. `bounds`: those of now."""
+    memory, exited = bounds.memory_bytes, tree.exited
     if how is ExitKind.OOM_KILLED and memory is not None:
         return f"the memory limit of {size_text(memory)} was reached"
     largest = order.rlimits.get("FSIZE")
     if largest is not None and exited is not None and exited.signal == getattr(signal, "SIGXFSZ", None):
         return f"a file would have become larger than the {size_text(largest[0])} that are allowed"
+    pids = order.groups.get(PIDS)
+    if exited is not None and exited.code != 0 and pids is not None and PIDS in bounds.kept:
+        # It failed by the refusal before the watch looked.
+        excess = excess_of(Bounds(processes=bounds.processes), Seen(refused_forks=refused_forks(Path(pids))))
+        return excess.text if excess is not None else ""
     return ""

@@ -43,6 +43,12 @@ for number in range(20):
     time.sleep(0.3)
 time.sleep(600)
 """
+MANY = """
+import subprocess, time
+kept = [subprocess.Popen(["sleep", "60"]) for _ in range(40)]
+time.sleep(600)
+"""
+"""Where the kernel refuses the 20th, it fails by itself before anybody looks."""
 QUICK = ("--ladder", "0s,1s,1s")
 
 
@@ -58,6 +64,7 @@ async def test_each_limit_ends_a_bot_and_says_so(tmp_path: Path) -> None:
         runner = await rig.add_runner("desk-1")
         for name, code, options, reasons, text in (
             ("eats", EATS, ("--memory", "64M"), {"oom_killed", "limit"}, "64.0 MiB"),
+            ("many", MANY, ("--processes", "20"), {"limit"}, "20 are allowed"),
             ("bomb", BOMB, ("--processes", "20"), {"limit"}, "20 are allowed"),
             ("spins", SPINS, ("--cpu-time", "1s"), {"limit"}, "1 s are allowed"),
             ("fills", FILLS, ("--disk", "8M"), {"limit"}, "8.0 MiB are allowed"),

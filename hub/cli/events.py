@@ -60,8 +60,11 @@ def events(
     }
     printer = _Json() if json_ else _Lines()
     if not follow:
-        for event in client.get("/events", query)["items"]:
+        found = client.get("/events", query)["items"]
+        for event in found:
             printer.print(event)
+        if not found and not json_:
+            sys.stdout.write("none\n")
         return
     following = Following(client=client, query=query, print=printer.print)
     try:

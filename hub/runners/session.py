@@ -47,8 +47,9 @@ from hub.runners.sessions import Sessions
 from hub.runners.waiting import Flag, Inbox, InboxFull
 from hub.runners.writer import BacklogFull, OrderedWriter
 from hub.services.effects import ByeReason
-from hub.services.facts import SessionKey, SessionOver
+from hub.services.facts import SessionOver
 from hub.services.runners import Opened
+from hub.services.subject import SessionKey
 
 log = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ from hub.domain.execution import ExecutionEvent
 from hub.domain.output import StoredOutput
 from hub.services import facts, settlement
 from hub.services.effects import SendToRunner
+from hub.services.subject import Subject
 from hub.services.tasks import ask_stop
 from hub.storage import executions, runners, tasks
 from hub.storage.executions import ExecutionRow, LiveRow
@@ -77,7 +78,7 @@ def output_arrived(tx: Transaction, workspace_id: str, execution_id: str, stored
         return Done(result=False)
     task = tasks.get(tx, workspace_id, execution.task_id, lock=True)
     assert task is not None
-    subject = facts.Subject(read=execution, task=task)
+    subject = Subject(read=execution, task=task)
     return Done(True, facts.final(tx, subject, FinalFact.model_validate(body), stored))
 
 

@@ -5,7 +5,6 @@ acknowledged again; one of an execution that has settled, or whose fence is stal
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from agent.wire.codec import ProtocolError
@@ -25,15 +24,14 @@ from agent.wire.limits import MESSAGE_TEXT_MAX
 from agent.wire.messages import FactAck, Forget
 from agent.wire.words import BuildState, ExecutionState, Reason, StopCause, TaskState, VoidReason
 from hub.domain.execution import ExecutionEvent
-from hub.domain.execution import move as move_execution
 from hub.domain.output import StoredOutput
-from hub.domain.task import IllegalMove, TaskEvent
+from hub.domain.task import TaskEvent
 from hub.domain.task import move as move_task
 from hub.services import said, settlement
 from hub.services.effects import OrderStarted, OrderVoided, OutputFinished, SendToRunner, WakeDispatch
+from hub.services.subject import SessionKey, Subject, following, record
 from hub.storage import artifacts, executions, runners, tasks
 from hub.storage.executions import ExecutionRow
-from hub.storage.tasks import TaskRow
 from hub.storage.transaction import Done, Effect, NewEvent, Transaction
 
 _SETTLED = frozenset({ExecutionState.FINISHED, ExecutionState.VOID})
@@ -41,15 +39,6 @@ _SETTLED = frozenset({ExecutionState.FINISHED, ExecutionState.VOID})
 
 class SessionOver(Exception):  # noqa: N818 - a state, not a fault
     """The session that this came through is not the runner's session any more: nothing was written."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionKey:
-    """The session through which something came; every write for its runner is guarded by its epoch (P2)."""
-
-    workspace_id: str
-    runner_id: str
-    epoch: int
 
 
 def accept(
@@ -129,58 +118,6 @@ def _fact_row(fact: Fact, *, is_late: bool) -> dict[str, object]:
     }
 
 
-@dataclass(slots=True, kw_only=True)
-class Subject:
-    """An execution and its task while facts are taken: locked, and as they stand after each change.
-
-    Changes of the execution gather until `write`: a group of facts is one UPDATE. Nobody else may write the row before.
-    """
-
-    read: ExecutionRow
-    """The execution as it stood before any of it."""
-    task: TaskRow
-    session: SessionKey | None = None
-    """Where the facts came from."""
-    _changes: dict[str, object] = field(init=False, default_factory=dict)
-    _unwritten: dict[str, object] = field(init=False, default_factory=dict)
-    _stored_state: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        """What was read is what stands in the store."""
-        self._stored_state = self.read.state
-
-    @property
-    def execution(self) -> ExecutionRow:
-        """The execution with all changes; made for each look, which costs as much as a statement."""
-        known = {name: value for name, value in self._changes.items() if name in ExecutionRow.__slots__}
-        return replace(self.read, **known) if known else self.read  # type: ignore[arg-type]  # columns of the same names
-
-    @property
-    def state(self) -> ExecutionState:
-        """Where the execution stands after all changes."""
-        return ExecutionState(str(self._changes.get("state", self.read.state)))
-
-    def change(self, values: Mapping[str, object]) -> None:
-        """Set columns of the execution."""
-        self._changes |= values
-        self._unwritten |= values
-
-    def write(self, tx: Transaction) -> None:
-        """Write what has changed."""
-        if not self._unwritten:
-            return
-        if not executions.change(tx, self.read, self._unwritten, seen=self._stored_state):
-            raise RuntimeError(f"execution {self.read.id} changed under its own lock")
-        self._stored_state, self._unwritten = self.state, {}
-
-    def move(self, tx: Transaction, event: ExecutionEvent, values: Mapping[str, object], cause: str = "") -> None:
-        """Move the execution, with its event row. Raises ProtocolError where the machine has no such move."""
-        old = self.state
-        new = _following(self.read.id, old, event)
-        self.change({**values, "state": new})
-        _record(tx, self.read, f"execution.{new}", old=old, new=new, cause=cause or None)
-
-
 def _take(tx: Transaction, subject: Subject, fact: Fact, stored: StoredOutput | None) -> Sequence[Effect]:
     """A fact of the execution that the task has now."""
     body = fact.body
@@ -214,7 +151,7 @@ def _started(tx: Transaction, subject: Subject, body: StartedFact) -> list[Effec
 def _void(tx: Transaction, subject: Subject, body: VoidFact) -> list[Effect]:
     """Never started: granted again without being counted, unless somebody has ended the task meanwhile (D7, D9)."""
     execution = subject.execution
-    _following(execution.id, subject.state, ExecutionEvent.VOID)
+    following(execution.id, subject.state, ExecutionEvent.VOID)
     voided = OrderVoided(
         workspace_id=execution.workspace_id,
         runner_id=execution.runner_id,
@@ -268,7 +205,7 @@ def _report(tx: Transaction, subject: Subject, fact: Fact, body: ReportFact) -> 
     subject.change({"report": report, "report_seq": fact.seq, "reported_at": body.at})
     task = subject.task
     tasks.note(tx, task.workspace_id, task.id, {"reported_at": task.reported_at or body.at})
-    _record(tx, subject.read, "task.reported", subject=task.id, new=body.status)
+    record(tx, subject.read, "task.reported", subject=task.id, new=body.status)
     return []
 
 
@@ -276,7 +213,7 @@ def _stop(tx: Transaction, subject: Subject, fact: Fact, body: StopFact) -> list
     """The first durable cause counts; a later one only shortens the ladder."""
     if subject.execution.stop_cause is None:
         subject.change({"stop_cause": body.cause, "stop_seq": fact.seq})
-    _record(tx, subject.read, "execution.stopping", new=StopCause(body.cause), data={"by": body.by})
+    record(tx, subject.read, "execution.stopping", new=StopCause(body.cause), data={"by": body.by})
     return []
 
 
@@ -288,12 +225,10 @@ def _artifact(tx: Transaction, subject: Subject, body: ArtifactFact) -> list[Eff
         "execution_id": execution.id,
         "name": body.name,
         "sha256": body.sha256,
-        "size_bytes": body.size_bytes,
         "content_type": body.content_type,
     }
     attached = artifacts.attach(tx, execution.workspace_id, values)
-    kind = "artifact.replaced" if attached.replaced else "artifact.attached"
-    _record(tx, execution, kind, data={"id": attached.id, "name": body.name})
+    record(tx, execution, f"artifact.{attached.how}", data={"id": attached.id, "name": body.name})
     return []
 
 
@@ -302,7 +237,7 @@ def _exit(tx: Transaction, subject: Subject, body: ExitFact) -> list[Effect]:
     subject.move(tx, ExecutionEvent.EXIT, values)
     if body.survivors:
         named = [f"{survivor.pid} {survivor.command}"[:200] for survivor in body.survivors[:20]]
-        _record(tx, subject.read, "execution.survivors", data={"survivors": named})
+        record(tx, subject.read, "execution.survivors", data={"survivors": named})
     return []
 
 
@@ -347,7 +282,7 @@ def _take_late(tx: Transaction, subject: Subject, fact: Fact, stored: StoredOutp
         case VoidFact():
             return _forget(tx, subject)
         case StartedFact() | StopFact() | ExitFact():
-            _record(tx, subject.read, "execution.late_fact", data={"fact": fact.body.kind, "seq": fact.seq})
+            record(tx, subject.read, "execution.late_fact", data={"fact": fact.body.kind, "seq": fact.seq})
             return []
     assert_never(fact.body)
 
@@ -355,43 +290,8 @@ def _take_late(tx: Transaction, subject: Subject, fact: Fact, stored: StoredOutp
 def _late_report(tx: Transaction, execution: ExecutionRow, fact: Fact) -> list[Effect]:
     body = fact.body.model_dump(mode="json")
     late_id = executions.insert_late_report(tx, execution.workspace_id, execution.id, fact.seq, body)
-    _record(tx, execution, "task.reported_late", subject=execution.task_id, data={"late_report": late_id})
+    record(tx, execution, "task.reported_late", subject=execution.task_id, data={"late_report": late_id})
     return []
-
-
-def _following(execution_id: str, state: ExecutionState, event: ExecutionEvent) -> ExecutionState:
-    """The state that follows. A fact out of its order is the runner's breach, not a defect of the hub."""
-    try:
-        return move_execution(execution_id, state, event)
-    except IllegalMove as error:
-        raise ProtocolError(str(error)) from error
-
-
-def _record(  # noqa: PLR0913 - an event, field by field
-    tx: Transaction,
-    execution: ExecutionRow,
-    kind: str,
-    *,
-    subject: str | None = None,
-    old: str | None = None,
-    new: str | None = None,
-    cause: str | None = None,
-    data: Mapping[str, object] | None = None,
-) -> None:
-    event = NewEvent(
-        workspace_id=execution.workspace_id,
-        kind=kind,
-        subject=subject or execution.id,
-        actor=f"runner:{execution.runner_id}",
-        old=old,
-        new=new,
-        cause=cause,
-        task_id=execution.task_id,
-        execution_id=execution.id,
-        runner_id=execution.runner_id,
-        data=data,
-    )
-    tx.record(event)
 
 
 def _ack(session: SessionKey, fact: Fact) -> SendToRunner:

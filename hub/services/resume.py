@@ -11,8 +11,9 @@ from hub.domain.execution import ExecutionEvent
 from hub.domain.session import KnownExecution, answer
 from hub.services import preparations, settlement
 from hub.services.effects import OutputFinished, RefreshDesired, SendToRunner, SessionResumed, WakeDispatch
-from hub.services.facts import SessionKey, Subject, guard, release
+from hub.services.facts import guard, release
 from hub.services.limits import again
+from hub.services.subject import SessionKey, Subject
 from hub.storage import executions, runners, tasks
 from hub.storage.executions import ExecutionRow
 from hub.storage.tasks import TaskRow

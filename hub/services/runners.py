@@ -16,7 +16,7 @@ from hub.domain.runner_name import name_faults
 from hub.errors import Conflict, Forbidden, Invalid, NotFound
 from hub.services import settlement
 from hub.services.effects import CloseSession, DrainRunner, RefreshDesired, SendToRunner, WakeDispatch
-from hub.services.facts import SessionKey
+from hub.services.subject import SessionKey
 from hub.storage import alerts, executions
 from hub.storage import runners as rows
 from hub.storage.runners import RunnerRow

@@ -28,11 +28,11 @@ from hub.domain.output import StoredOutput
 from hub.domain.task import TaskView
 from hub.services import automations, dispatch, facts, resume, runners, tasks
 from hub.services.effects import ByeReason
-from hub.services.facts import SessionKey
 from hub.services.loops import on_doubtful_grant, on_failed_grant
 from hub.services.perform import Performer
 from hub.services.resume import Inventory
 from hub.services.signals import Signals
+from hub.services.subject import SessionKey
 from hub.services.tasks import NewTask
 from hub.storage import tables
 from hub.storage.opening import Options, open_store

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from hub.storage import owned_blobs
 from hub.storage.counters import take_number
 from hub.storage.tables import artifacts, executions, facts
 from hub.storage.transaction import Transaction
@@ -31,10 +32,11 @@ class ArtifactRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attached:
-    """What became of a file: its number, and whether an older one of that name made room for it."""
+    """What became of a file: its number, None where its bytes are not the workspace's."""
 
-    id: int
-    replaced: bool
+    id: int | None
+    how: Literal["attached", "replaced", "missing"]
+    """Replaced: an older one of that name made room for it."""
 
 
 _ALL = sa.select(*(artifacts.c[name] for name in ArtifactRow.__slots__)).where(
@@ -78,8 +80,13 @@ _LEFT_OUT = (
 def attach(tx: Transaction, workspace_id: str, values: Mapping[str, Any]) -> Attached:
     """Attach a stored blob to a task under a name; of one execution the newest file of a name is the one that counts.
 
-    `values` are the row's members but for number and time.
+    `values` are the row's members but for number, size and time. Bytes that the workspace does not own are not
+    attached, whatever a runner says: they may be there, and another's (S35).
     """
+    size = owned_blobs.size(tx, workspace_id, values["sha256"])
+    if size is None:
+        return Attached(id=None, how="missing")
+    values = {**values, "size_bytes": size}
     named = {
         "workspace": workspace_id,
         "number": values["task_number"],
@@ -91,10 +98,10 @@ def attach(tx: Transaction, workspace_id: str, values: Mapping[str, Any]) -> Att
         changed = {name: values[name] for name in ("sha256", "size_bytes", "content_type")}
         statement = _REPLACE.values(**changed, created_at=tx.now)
         tx.connection.execute(statement, {"workspace": workspace_id, "named": known})
-        return Attached(id=known, replaced=True)
+        return Attached(id=known, how="replaced")
     number = take_number(tx, workspace_id, _NUMBERS)
     tx.connection.execute(_INSERT, {**values, "id": number, "workspace_id": workspace_id, "created_at": tx.now})
-    return Attached(id=number, replaced=False)
+    return Attached(id=number, how="attached")
 
 
 def of_task(tx: Transaction, workspace_id: str, task_id: str, number: int) -> list[ArtifactRow]:

@@ -29,6 +29,7 @@ from hub.domain.credits import CreditBook
 from hub.domain.parameters import Parameter
 from hub.identity import load_identity
 from hub.services import access, automations
+from hub.services import artifacts as stored_files
 from hub.services.access import NewKey
 from hub.services.deployments import Deployments, ResolverLoop
 from hub.services.effects import CloseSession, ReturnCredit, SendToRunner
@@ -117,9 +118,11 @@ class ApiWorld:
         """A file of the task, as if its runner had brought it; its number."""
         blob = self.hub.blobs.add([data])
         values = {"task_id": task["id"], "task_number": task["number"], "execution_id": execution_id, "name": name}
-        values |= {"sha256": blob.sha256, "size_bytes": blob.size_bytes, "content_type": "text/plain"}
+        values |= {"sha256": blob.sha256, "content_type": "text/plain"}
         workspace_id = self.admin.workspace_id
+        await self.store.write(stored_files.own, workspace_id, blob)
         attached = await self.store.write(lambda tx: Done(artifacts.attach(tx, workspace_id, values)))
+        assert attached.id is not None
         return attached.id
 
     def print(self, data: bytes, start: int, execution_id: str = EXECUTION, channel: Channel = Channel.STDOUT) -> None:

@@ -97,6 +97,20 @@ async def test_a_hub_that_is_not_there_is_worth_another_try(hub: ScriptedHub, ho
     assert found.value.exit_code == 75
 
 
+async def test_plain_http_to_what_speaks_none_is_told_so(home: Home) -> None:
+    """A hub with --tls-cert, asked by http://, closes: the remedy is another scheme, not Python's words."""
+
+    async def close(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(close, "127.0.0.1", 0)
+    async with server:
+        wish = Wish(url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", token=TOKEN, name="vm-1")
+        with pytest.raises(AgentError, match="is it https://, or another port"):
+            await asyncio.to_thread(enrol, home, wish)
+
+
 def test_the_token_comes_from_stdin_or_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Packaging §3: never argv."""
     (tmp_path / "token").write_text(f" {TOKEN}\n")

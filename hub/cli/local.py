@@ -135,8 +135,12 @@ async def _ready_client(place: Place, hub: Child) -> Client:
 
 
 async def _enrol(place: Place, client: Client) -> None:
-    """Make the local runner a runner, once; its token travels in a file that only this user reads."""
-    if (place.home / "identity.json").exists():
+    """Make the local runner a runner, once, and again when it was revoked: who starts `up` wants one here.
+
+    Its token travels in a file that only this user reads.
+    """
+    is_enrolled = (place.home / "identity.json").exists()
+    if is_enrolled and not await asyncio.to_thread(_is_revoked, client):
         return
     made = await asyncio.to_thread(client.post, "/enrolment-tokens", {"name": RUNNER_NAME})
     file = place.data / "enrolment-token"
@@ -145,13 +149,18 @@ async def _enrol(place: Place, client: Client) -> None:
         slots = ("--slots", str(place.slots)) if place.slots else ()
         trust = ("--ca", str(place.ca)) if place.ca else ()
         where = (place.url, "--token", str(file), "--home", str(place.home))
-        enroll = agent_command("enroll", *where, *slots, *trust)
+        again = ("--again",) if is_enrolled else ()
+        enroll = agent_command("enroll", *where, *slots, *trust, *again)
         code, printed = await run_to_end(enroll, READY_WITHIN_S)
     finally:
         file.unlink(missing_ok=True)
     if code != 0:
         last = (printed.splitlines() or ["it said nothing"])[-1].removeprefix("botyard-agent: ")
         raise Failure(f"the runner could not be enrolled: {last}")
+
+
+def _is_revoked(client: Client) -> bool:
+    return any(one["name"] == RUNNER_NAME and one["state"] == "revoked" for one in client.get("/runners")["items"])
 
 
 def _is_linked(client: Client) -> bool | None:

@@ -89,6 +89,22 @@ async def test_a_hub_that_dies_is_told_and_ends_the_rest(tmp_path: Path) -> None
     await eventually(lambda: ours(rig) == [], saying="a program of `up` is left")
 
 
+async def test_up_whose_runner_was_revoked_starts_with_a_new_one(tmp_path: Path) -> None:
+    """`runner revoke local` is for ever, and ends `up`; it must not end every later `up` on that folder, too."""
+    rig = Rig(tmp_path)
+    async with up(rig) as child:
+        await rig.botyard("runner", "revoke", "local", "--yes")
+        async with asyncio.timeout(seconds(60)):
+            _, err = await child.communicate()
+    assert b"revoked" in err
+    rig.env["BOTYARD_URL"] = rig.url
+    async with up(rig):
+        found = (await rig.botyard("runner", "list", "--json")).json()["items"]
+        assert [("local", "connected", True)] == [
+            (one["name"], one["state"], one["connected"]) for one in found if one["state"] != "revoked"
+        ]
+
+
 async def test_a_second_up_on_the_folder_leaves_the_first_and_its_bots_alone(tmp_path: Path) -> None:
     """On the same port it says so, on another one too; neither ends a bot that it did not start."""
     rig = Rig(tmp_path)

@@ -44,6 +44,8 @@ class RunningShim:
     pid: int
     start: str
     pidfd: int | None
+    zygote: int
+    """Process id of the zygote that forked it, and that ends what it would leave behind (core.md §2)."""
     folder: Path
     _channel: socket.socket
 
@@ -78,7 +80,9 @@ class RunningShim:
         except OSError:
             is_back = False
         if is_back:
-            return IdleShim(pid=self.pid, start=self.start, pidfd=self.pidfd, _channel=self._channel)
+            return IdleShim(
+                pid=self.pid, start=self.start, pidfd=self.pidfd, zygote=self.zygote, _channel=self._channel
+            )
         self.close()
         return None
 
@@ -97,6 +101,7 @@ class IdleShim:
     pid: int
     start: str
     pidfd: int | None
+    zygote: int
     _channel: socket.socket
 
     @property
@@ -115,7 +120,12 @@ class IdleShim:
             self.close()
             raise ShimGone("the idle shim has ended") from error
         return RunningShim(
-            pid=self.pid, start=self.start, pidfd=self.pidfd, folder=Path(order.folder), _channel=self._channel
+            pid=self.pid,
+            start=self.start,
+            pidfd=self.pidfd,
+            zygote=self.zygote,
+            folder=Path(order.folder),
+            _channel=self._channel,
         )
 
     def close(self) -> None:
@@ -203,7 +213,8 @@ class Zygote:
 
         What `running` holds is the zygote's from here on.
         """
-        if not self.is_alive:
+        if not self.is_alive or running.zygote != self.pid:
+            # Below a shim without its zygote nobody would end what it leaves behind.
             running.close()
             return
         self._out.add(running)
@@ -284,7 +295,8 @@ class Zygote:
         channel = socket.socket(fileno=descriptors[0])
         channel.setblocking(False)
         pidfd = descriptors[1] if len(descriptors) > 1 else None
-        self._idle.append(IdleShim(pid=body["pid"], start=body["start"], pidfd=pidfd, _channel=channel))
+        shim = IdleShim(pid=body["pid"], start=body["start"], pidfd=pidfd, zygote=self.pid, _channel=channel)
+        self._idle.append(shim)
         self._arrived.set()
 
 

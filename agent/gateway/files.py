@@ -77,6 +77,8 @@ async def _take(desk: Desk, execution_id: str, drafts: list[_Draft]) -> web.Resp
     try:
         for draft in drafts:
             await desk.host.take_artifact(execution_id, draft.path, draft.name)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError):
+        raise FieldError("name", "a file and a folder of this run would have the same name; choose another") from None
     except OSError as error:
         raise Refused(507, "The runner's disk has no room for this file") from error
     desk.host.spoke(execution_id)

@@ -21,7 +21,7 @@ from hub.context import Hub
 from hub.domain.access import SecretKind
 from hub.domain.credits import CreditBook
 from hub.identity import load_identity
-from hub.listening import listening
+from hub.listening import listening, try_address
 from hub.services import access
 from hub.services import runners as runner_services
 from hub.services.certificates import CertificateWatch
@@ -98,6 +98,7 @@ async def serving(settings: Settings, *, clock: Clock | None = None, disk: Disk 
     """A hub that listens while the block runs. The caller holds the data folder."""
     clock, disk = clock or SystemClock(), disk or SystemDisk()
     tls = await asyncio.to_thread(_certificates, settings, clock)
+    await try_address(settings)
     async with AsyncExitStack() as stack:
         sessions, signals = runners.Sessions(clock.boot_ns), Signals()
         book = CreditBook(clock.monotonic)

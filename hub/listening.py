@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from aiohttp import web
 
 from hub import api, data_folder, health, maestro, runners
+from hub.config import Settings
 from hub.context import HUB, Hub
 from hub.proxied import believing
 from hub.tls import Certificates
@@ -18,6 +19,14 @@ _BACKLOG = 1024
 _SHUTDOWN_S = 2.0
 _HSTS = "max-age=31536000"
 """S50: a browser that has seen this hub by https comes by nothing else for a year."""
+
+
+async def try_address(settings: Settings) -> None:
+    """Raise OSError where nobody can listen at the address: before a database is made for a hub that cannot serve."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(asyncio.Protocol, settings.host, settings.port, start_serving=False)
+    server.close()
+    await server.wait_closed()
 
 
 @asynccontextmanager

@@ -41,16 +41,23 @@ def faults_of(limits: Limits, where: str = "") -> list[Fault]:
     for name, (low, high) in _RANGES.items():
         value = getattr(limits, name)
         if value is None and name == "output_bytes":
-            faults.append(Fault(field=where + name, message="none is not possible", remedy=f"{low:g} to {high:g}"))
+            faults.append(
+                Fault(field=where + name, message="none is not possible", remedy=f"{_plain(low)} to {_plain(high)}")
+            )
         elif value is not None and not low <= value <= high:
-            remedy = f"{low:g} to {high:g}, or null for none"
-            faults.append(Fault(field=where + name, message=f"{value:g} is out of range", remedy=remedy))
+            remedy = f"{_plain(low)} to {_plain(high)}, or null for none"
+            faults.append(Fault(field=where + name, message=f"{_plain(value)} is out of range", remedy=remedy))
     for name in Ladder.model_fields:
         value = getattr(limits.ladder, name)
         if not 0 <= value <= _LADDER_MAX_S:
-            message = f"{value:g} is out of range"
+            message = f"{_plain(value)} is out of range"
             faults.append(Fault(field=f"{where}ladder.{name}", message=message, remedy=f"0 to {_LADDER_MAX_S}"))
     return faults
+
+
+def _plain(value: float) -> str:
+    """A number as it was typed, however large."""
+    return str(int(value)) if value == int(value) else f"{value:g}"
 
 
 def stored(limits: Limits) -> dict[str, Any] | None:

@@ -30,7 +30,7 @@ _MESSAGES = {
     Refusal.UNKNOWN: "This hub does not know this runner: enrol it (botyard-agent enroll).",
     Refusal.SIGNATURE: "The signature is not this runner's.",
     Refusal.ORIGIN: "The runner dialled another address than this hub's; set the hub's public URL behind a proxy.",
-    Refusal.REVOKED: "This runner was revoked.",
+    Refusal.REVOKED: "This runner was revoked: botyard-agent enroll --again, with a new token, makes another of it.",
     Refusal.QUARANTINED: "This runner was seen twice (a copy of its machine or disk?): botyard-agent enroll --again.",
     Refusal.CLONED: "This runner was seen twice (a copy of its machine or disk?): botyard-agent enroll --again.",
 }

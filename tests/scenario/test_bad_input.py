@@ -43,6 +43,7 @@ async def test_a_hub_that_cannot_start_says_why(tmp_path: Path) -> None:
     async with rig:
         await serve("a second hub on the same folder", (), "another hub runs on .*data", data="data")
         await serve("a port in use", ("--port", str(rig.port)), "something listens at .* already.*--port")
+        assert not (tmp_path / "new" / "hub.db").exists(), "a database was made for a hub that cannot serve"
     await serve("the data folder is a file", (), "a-file is a file where --data needs a folder", data="a-file")
     await serve("no rights on the folder", (), "no rights on /sys/botyard", data="/sys/botyard")
     await serve("an address of another machine", ("--host", "203.0.113.1", "--insecure"), "no address of this machine")

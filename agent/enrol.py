@@ -164,8 +164,8 @@ def _post(way: _Way, body: bytes, token: str) -> tuple[int, bytes]:
         raise AgentError(f"{way.address.origin}: {why_unreached(error, way.address)}") from None
     except (OSError, HTTPException) as error:
         why = why_unreached(error, way.address, way.proxy)
-        if isinstance(error, (HTTPException, ConnectionResetError)) and not way.address.is_secure:
-            # A hub that speaks TLS closes, or answers with an alert.
+        if isinstance(error, (HTTPException, ConnectionResetError, BrokenPipeError)) and not way.address.is_secure:
+            # A hub that speaks TLS closes, before or after all was sent, or answers with an alert.
             why = "what answers there speaks no plain HTTP; is it https://, or another port?"
         raise AgentError(f"{way.address.origin} is not reached: {why}") from None
     finally:

@@ -56,6 +56,7 @@ lock: venv
 	@$(COMPILE) pyproject.toml --extra hub --extra postgres -o requirements/hub.txt
 	@$(COMPILE) pyproject.toml --extra dev -o requirements/dev.txt
 	@echo uv | $(COMPILE) - --constraint requirements/dev.txt -o requirements/uv.txt
+	@echo 'mss>=9' | $(COMPILE) - -o requirements/desktop.txt
 	@! grep -nE 'https?:|file:|--(index|extra|find)' requirements/*.txt
 
 clean:

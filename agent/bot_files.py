@@ -24,6 +24,12 @@ def open_inside(root: Path, path: Path) -> BinaryIO:
     return os.fdopen(fd, "rb")
 
 
+def new_file(path: Path) -> BinaryIO:
+    """Make a file (0600) which was not there: no link that stands there is followed. Raises OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    return os.fdopen(os.open(path, flags, 0o600), "wb")
+
+
 def is_folder_inside(root: Path, path: Path) -> bool:
     """Whether `path` is a folder below `root`, with no link on the way."""
     step = root

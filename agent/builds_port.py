@@ -37,6 +37,8 @@ class LaunchRequest:
     """``BOTYARD_API_URL``."""
     token: str
     """The gateway's token of this execution (S11's one exception)."""
+    desktop: Mapping[str, str] = field(default_factory=dict)
+    """What leads the bot to its desktop; empty: it gets none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """`botyard-agent`: the runner's command line (`design.md` §5). argparse, because it imports in 8 ms.
 
-Exit codes: 0 done or asked to stop; 75 try again; 78 will not get better alone; 2 usage; 3 not running; 4 not linked.
+Exit codes: 0 done or asked to stop; 75 try again; 78 will not get better alone; 2 usage; 3 not running; 4 not linked;
+5 not installed; 1 the doctor found something wrong.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from agent.cli_service import add_service
 from agent.config import current_environment, home_folder, load_settings
 from agent.errors import EXIT_ASKED, EXIT_TRY_AGAIN, EXIT_USAGE, AgentError, of_system
 from agent.ports.shells import SHELLS, WORD, script
@@ -25,8 +27,12 @@ _EXAMPLES = """examples:
   botyard-agent enroll https://hub.example.com --token - < token
   botyard-agent enroll http://127.0.0.1:8040 --token token.txt --name vm-1 --label site=berlin --slots 2
   botyard-agent run
+  botyard-agent run --check-config
+  botyard-agent sample-config > agent.toml
   botyard-agent status --json
+  botyard-agent doctor --fix
   botyard-agent stop --now        ends the bots too
+  botyard-agent service --help    start with the machine, or with your session
 """
 
 
@@ -80,14 +86,28 @@ def _parser() -> argparse.ArgumentParser:
     enroll.add_argument("--again", action="store_true", help="make this home another runner; what it held is gone")
     run = _add(commands, "run", "run the daemon in the foreground", _run)
     run.add_argument("--slots", type=int, default=None, metavar="N", help="bots at once; enrolment's where not given")
+    run.add_argument(
+        "--mode", choices=["service", "session"], default=None, help="bots find a home of their own, or this session's"
+    )
     run.add_argument("--log-format", choices=["text", "json"], default=None, help="form of the log (default text)")
     run.add_argument("--log-level", choices=["DEBUG", "INFO", "WARNING", "ERROR"], default=None, help="least level")
+    run.add_argument(
+        "--check-config", action="store_true", help="print the settings in force and their sources; run not"
+    )
+    run.add_argument(
+        "--log-file", default=None, metavar="FILE", help="log there, 10 MB and 4 older files, not to stderr"
+    )
+    _add(commands, "sample-config", "print an agent.toml with each setting's meaning, unit and default", _sample_config)
     status = _add(commands, "status", "say whether the daemon runs and is linked, and what it does", _status)
     status.add_argument("--json", action="store_true", help="print one JSON object")
+    doctor = _add(commands, "doctor", "try by doing whether this machine is fit to be a runner", _doctor)
+    doctor.add_argument("--fix", action="store_true", help="mend what is safe to mend, and say so")
+    doctor.add_argument("--json", action="store_true", help="print one JSON object")
     drain = _add(commands, "drain", "take no new work; bots that run are left alone", _drain)
     drain.add_argument("--off", action="store_true", help="take work again")
     stop = _add(commands, "stop", "stop the daemon; bots live on under their shims", _stop)
     stop.add_argument("--now", action="store_true", help="end the bots first, by the kill ladder")
+    add_service(commands)
     completion = _add(commands, "completion", "print what a shell reads so that Tab completes commands", _completion)
     completion.add_argument("shell", choices=list(SHELLS), help="the shell that reads it")
     return parser
@@ -141,14 +161,27 @@ def _run(path: Path, options: argparse.Namespace) -> int:
     from agent.daemon.root import run
     from agent.home import Home
     from agent.ports import SystemDisk
+    from agent.ports.stalls import stalls_told
+    from agent.ports.starter import end_with_starter
 
-    given = {"slots": options.slots, "log_format": options.log_format, "log_level": options.log_level}
+    async def daemon() -> int:
+        with stalls_told():
+            return await run(home, settings)
+
+    given = {name: getattr(options, name) for name in ("slots", "mode", "log_format", "log_level")}
     chosen = {name: value for name, value in given.items() if value is not None}
+    if options.check_config:
+        from agent.cli_settings import check_config
+
+        return check_config(path, options.home, chosen)
     settings = load_settings(path, current_environment(), chosen)
-    log.set_up(settings.log_level, settings.log_format)
+    log_file = None if options.log_file is None else Path(options.log_file)
+    log.set_up(settings.log_level, settings.log_format, log_file)
     home = Home.lock(path, SystemDisk())
+    end_with_starter()
     try:
-        return asyncio.run(run(home, settings))
+        home.check_rights()
+        return asyncio.run(daemon())
     except Exception as error:
         if isinstance(error, AgentError):
             raise
@@ -157,6 +190,14 @@ def _run(path: Path, options: argparse.Namespace) -> int:
         return EXIT_TRY_AGAIN
     finally:
         home.release()
+
+
+def _sample_config(path: Path, options: argparse.Namespace) -> int:
+    from agent.config_shown import sample
+
+    del path, options
+    sys.stdout.write(sample())
+    return EXIT_ASKED
 
 
 def _status(path: Path, options: argparse.Namespace) -> int:
@@ -185,6 +226,12 @@ def _identity(path: Path, membership: "Membership") -> dict[str, Any]:
     }
 
 
+def _doctor(path: Path, options: argparse.Namespace) -> int:
+    from agent.doctor.command import run_doctor
+
+    return run_doctor(path, should_fix=options.fix, as_json=options.json)
+
+
 def _drain(path: Path, options: argparse.Namespace) -> int:
     answer = _ask(path, "resume" if options.off else "drain")
     busy = sum(one["phase"] in {"ordered", "handed_over", "started"} for one in answer["executions"])
@@ -194,7 +241,8 @@ def _drain(path: Path, options: argparse.Namespace) -> int:
 
 def _stop(path: Path, options: argparse.Namespace) -> int:
     _ask(path, "stop-now" if options.now else "stop")
-    print("ending all bots, then stopping" if options.now else "stopping; bots live on")
+    now = "ending all bots, then stopping; it goes on in the background: botyard-agent status tells when it has ended"
+    print(now if options.now else "stopping; bots live on")
     return EXIT_ASKED
 
 
@@ -212,17 +260,6 @@ def _ask(path: Path, word: str) -> dict[str, Any]:
 
 
 def _show(answer: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(answer))
-        return
-    state = "not running" if not answer["running"] else "linked" if answer["linked"] else "not linked"
-    print(f"{answer['runner']} at {answer['hub']}: {state}")
-    print(f"  {answer['id']} of workspace {answer['workspace']}, home {answer['home']}")
-    if answer.get("unfit"):
-        print(f"  takes no work: {'; '.join(answer['unfit'])}")
-    if answer.get("problem"):
-        print(f"  {answer['problem']}")
-    if answer["running"]:
-        print(f"  {answer['free']} of {answer['slots']} slots free, {answer['prepared']} builds prepared")
-    for one in answer.get("executions", []):
-        print(f"  {one['id']} {one['phase']}")
+    from agent.cli_status import lines
+
+    print(json.dumps(answer) if as_json else "\n".join(lines(answer)))

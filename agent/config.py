@@ -1,24 +1,32 @@
-"""Settings of the daemon: one frozen value, from defaults, ``agent.toml`` of the home, environment, command line.
+"""Settings of the daemon: one frozen value, from defaults, ``agent.toml`` of machine and home, environment, options.
 
-Each field is one declaration: unit in the name, default, help. The environment's names are ``BOTYARD_AGENT_`` and the
-field's name in capitals; ``BOTYARD_AGENT_HOME`` is the home's.
+Each field is one declaration: unit, default, help; the sample configuration and ``run --check-config`` are made of it.
+One with ``repr=False`` is a secret. The environment's names are ``BOTYARD_AGENT_`` and the field's name in capitals;
+``BOTYARD_AGENT_HOME`` is the home's.
 """
 
 import json
 import os
 import re
-import tomllib
+import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
 
+from agent.config_sources import HOME_VARIABLE, Given, collect, faults_of
 from agent.errors import SetupError
+from agent.fitness.facts import Wanted
+from agent.output_room import GIB, Allowance
 from agent.ports.files import Disk
+from agent.wire.condition import APPLICATIONS_MAX, PIXELS_MAX, ApplicationName
 
-PREFIX = "BOTYARD_AGENT_"
 _SIZE = re.compile(r"\d{1,9}(?:\.\d{1,3})?\s*[KMGT]i?B\Z", re.IGNORECASE)
+_PIXELS = re.compile(r"(\d{1,5})x(\d{1,5})\Z")
+MACHINE_FILE = Path("/etc/botyard-agent/agent.toml") if sys.platform == "linux" else None
+"""Settings of every runner of this machine, below those of its home (`packaging.md` §3); a .deb brings it."""
 CACHE_LIMIT_BYTES = 20 * 1024**3
 
 
@@ -31,46 +39,207 @@ def _with_unit(said: object) -> object:
     return said
 
 
+def _named(said: object) -> object:
+    """A variable's ``name=path, name=path``."""
+    if not isinstance(said, str):
+        return said
+    pairs = [pair.partition("=") for pair in said.split(",") if pair.strip()]
+    return {name.strip(): path.strip() for name, _, path in pairs}
+
+
+def _size_or_none(said: str | None) -> str | None:
+    if said is not None and _pixels_of(said) is None:
+        raise ValueError(f"say width x height in pixels, from 320x200 to {PIXELS_MAX}x{PIXELS_MAX}, as 1920x1080")
+    return said
+
+
+def _pixels_of(said: str) -> tuple[int, int] | None:
+    found = _PIXELS.match(said)
+    if found is None:
+        return None
+    width, height = int(found[1]), int(found[2])
+    return (width, height) if 320 <= width <= PIXELS_MAX and 200 <= height <= PIXELS_MAX else None
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What a setting's value is counted in, or what it is."""
+
+    name: str
+
+
+_Size = Annotated[
+    ByteSize, BeforeValidator(_with_unit), Unit("bytes, with a unit: KiB, MiB, GiB, TiB, or kB, MB, GB, TB")
+]
+
+
 class Settings(BaseModel):
     """What an administrator may choose. Unknown names are refused, so that a typing error is found."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    slots: int | None = Field(default=None, ge=0, le=64, description="bots at once; enrolment's number where not set")
-    ca: str | None = Field(
+    slots: Annotated[int | None, Unit("bots")] = Field(
+        default=None, ge=0, le=64, examples=[1], description="bots at once; enrolment's number where not set"
+    )
+    mode: Annotated[Literal["service", "session"], Unit("word")] = Field(
+        default="service",
+        description="what bots find: service: a home of their own and few variables; session: this user's home and the "
+        "session's variables, as SAP, Office and browser profiles need them",
+    )
+    ca: Annotated[str | None, Unit("path of a file")] = Field(
         default=None,
+        examples=["ca.pem"],
         description="PEM file of a private authority, trusted beside the system's; from the home if relative",
     )
-    proxy: str | None = Field(
+    proxy: Annotated[str | None, Unit("address")] = Field(
         default=None,
         repr=False,
+        examples=["http://proxy.example.com:3128"],
         description="http://[user:password@]host:port on the way to the hub, or direct; HTTPS_PROXY where not set",
     )
-    cache_limit: Annotated[ByteSize, BeforeValidator(_with_unit)] = Field(
+    cache_limit: _Size = Field(
         default=ByteSize(CACHE_LIMIT_BYTES),
         description="disk for builds and environments together, as 20 GiB; what was used longest ago goes first",
     )
-    log_format: Literal["text", "json"] = Field(default="text", description="how the daemon's own log is written")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="least level logged")
+    keep_free: _Size = Field(
+        default=ByteSize(GIB),
+        description="what output leaves free of the disk, as 1 GiB; at most a tenth of a small disk",
+    )
+    keep_memory: _Size = Field(
+        default=ByteSize(256 * 1024**2),
+        description="memory below which no new work is taken, as 256 MiB; it must be short at two looks in a row",
+    )
+    clock_limit: Annotated[float, Unit("seconds")] = Field(
+        default=60, gt=0, le=86400, description="how far the clock may be off the hub's before no new work is taken"
+    )
+    applications: Annotated[dict[ApplicationName, str], BeforeValidator(_named), Unit("programs by name")] = Field(
+        default={},
+        max_length=APPLICATIONS_MAX,
+        examples=[{"sap": "/opt/sap/saplogon"}],
+        description="what bots may ask for, with each program's path; a browser is found by itself, or named here; "
+        "as a variable: sap=/opt/sap/saplogon, browser=/opt/browser",
+    )
+    output_limit: _Size = Field(
+        default=ByteSize(10 * GIB),
+        description="disk for output that the hub lacks, of all bots together; what is more is dropped and counted",
+    )
+    keep_output_hours: Annotated[float, Unit("hours")] = Field(
+        default=24, ge=0, le=720, description="how long a bot's output stays here that the hub has, while there is room"
+    )
+    desktops: Annotated[Literal["auto", "own", "virtual", "none"], Unit("word")] = Field(
+        default="auto",
+        description="own: this session's, for slot 0; virtual: an X server for each slot; none: background bots only; "
+        "auto: own in a session, virtual in a Linux service where an X server is installed",
+    )
+    desktop_count: Annotated[int | None, Unit("desktops")] = Field(
+        default=None,
+        ge=0,
+        le=64,
+        examples=[1],
+        description="how many slots get a virtual desktop, from slot 0 on; the rest is for background bots; "
+        "all where not set",
+    )
+    desktop_size: Annotated[str | None, Unit("pixels, width x height"), AfterValidator(_size_or_none)] = Field(
+        default=None,
+        examples=["1920x1080"],
+        description="of virtual desktops, 1920x1080 where not set; the session's own is told as unfit where it differs",
+    )
+    desktop_dpi: Annotated[int | None, Unit("dots per inch")] = Field(
+        default=None,
+        ge=48,
+        le=480,
+        examples=[96],
+        description="of virtual desktops, 96 where not set; the session's own is told as unfit where it differs",
+    )
+    desktop_server: Annotated[Literal["auto", "xvnc", "xvfb"], Unit("word")] = Field(
+        default="auto", description="what makes virtual desktops; auto: Xvnc, else Xvfb"
+    )
+    window_manager: Annotated[str, Unit("word or program")] = Field(
+        default="auto",
+        min_length=1,
+        description="what runs in virtual desktops: a program's name or path, or none; auto: openbox where installed",
+    )
+    log_format: Annotated[Literal["text", "json"], Unit("word")] = Field(
+        default="text", description="how the daemon's own log is written"
+    )
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Unit("word")] = Field(
+        default="INFO", description="least level logged"
+    )
+
+    def allowance(self) -> Allowance:
+        """What output may take of the disk."""
+        return Allowance(
+            output_bytes=self.output_limit, keep_free_bytes=self.keep_free, keep_s=self.keep_output_hours * 3600
+        )
+
+    def wanted(self) -> Wanted:
+        """What the machine and its desktops are held against."""
+        return Wanted(
+            size=self.desktop_pixels(),
+            dpi=self.desktop_dpi,
+            memory_bytes=self.keep_memory,
+            clock_s=self.clock_limit,
+            applications=self.applications,
+        )
+
+    def desktop_pixels(self) -> tuple[int, int] | None:
+        """Width and height that desktops should have; None where nothing is said."""
+        return None if self.desktop_size is None else _pixels_of(self.desktop_size)
 
     def authority(self, home: Path) -> Path | None:
         """The file of the private authority, if there is one."""
         return None if self.ca is None else home / self.ca
 
 
-def load_settings(home: Path, environment: Mapping[str, str], overrides: Mapping[str, Any]) -> Settings:
-    """Read all sources, the later ones winning. Raises SetupError with one sentence that names the wrong setting."""
-    values: dict[str, Any] = {**_from_file(home / "agent.toml"), **_from_environment(environment), **overrides}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What all sources together say, with everything that is wrong with it."""
+
+    settings: Settings
+    """Of those values that are right."""
+    given: Mapping[str, Given]
+    """Values and their sources by the setting's name; what is missing has its default."""
+    faults: tuple[str, ...]
+    """One sentence each, the setting and its source named; a daemon with one does not start."""
+    wrong: frozenset[str]
+    """Names of the settings whose values are among them."""
+    notes: tuple[str, ...]
+    """What is worth a look and stops nobody."""
+
+
+def find_settings(
+    home: Path, environment: Mapping[str, str], overrides: Mapping[str, Any], machine: Path | None = MACHINE_FILE
+) -> Found:
+    """Read all sources, the later ones winning, and tell every fault at once. `machine` is the file of all homes."""
+    files = [*([] if machine is None else [machine]), home / "agent.toml"]
+    collected = collect(files, environment, overrides, list(Settings.model_fields))
+    values = {name: given.value for name, given in collected.given.items()}
+    wrong: dict[str, str] = {}
     try:
-        return Settings(**values)
+        settings = Settings(**values)
     except ValidationError as error:
-        fault = error.errors(include_input=False, include_url=False)[0]
-        raise SetupError(f"setting {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
+        wrong = faults_of(error, collected.given, list(Settings.model_fields))
+        settings = Settings(**{name: value for name, value in values.items() if name not in wrong})
+    return Found(
+        settings=settings,
+        given=collected.given,
+        faults=(*collected.faults, *wrong.values()),
+        wrong=frozenset(wrong),
+        notes=collected.notes,
+    )
+
+
+def load_settings(home: Path, environment: Mapping[str, str], overrides: Mapping[str, Any]) -> Settings:
+    """Read all sources, the later ones winning. Raises SetupError that names every wrong setting."""
+    found = find_settings(home, environment, overrides)
+    if found.faults:
+        raise SetupError("; ".join(found.faults))
+    return found.settings
 
 
 def home_folder(argument: str | None, environment: Mapping[str, str]) -> Path:
     """The home: the argument, ``BOTYARD_AGENT_HOME``, or the platform's folder for a user's state."""
-    chosen = argument or environment.get(PREFIX + "HOME")
+    chosen = argument or environment.get(HOME_VARIABLE)
     if chosen:
         return Path(chosen).expanduser().absolute()
     import platformdirs
@@ -85,20 +254,6 @@ def remember(home: Path, disk: Disk, name: str, value: str) -> None:
     kept = [line for line in known if line.partition("=")[0].strip() != name]
     # A setting belongs before the first table; a JSON string is a TOML string.
     disk.write_durable(path, "\n".join([f"{name} = {json.dumps(value)}", *kept, ""]).encode())
-
-
-def _from_file(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return {}  # whoever wants to write there will say what is wrong with the folder
-    except (OSError, ValueError) as error:
-        raise SetupError(f"{path} cannot be read: {error}") from None
-
-
-def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    names = {PREFIX + name.upper(): name for name in Settings.model_fields}
-    return {field: environment[name] for name, field in names.items() if environment.get(name)}
 
 
 def current_environment() -> Mapping[str, str]:

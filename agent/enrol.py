@@ -2,29 +2,26 @@
 
 The key is made here and never leaves; the token travels in a header, by TLS, once. What the hub answers is pinned: its
 id and its key; from then on only that hub is spoken to, whatever certificates come and go.
+
+Nothing of the home changes before the hub has said yes: who is refused is the runner that it was. Who dies between the
+answer and the last write is no runner yet, and a fresh token makes it one.
 """
 
 import json
-import ssl
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from agent.errors import AgentError, SetupError, UsageError
 from agent.home import Home, Membership
+from agent.hub_way import HubWay
 from agent.keys import new_key, public_key
-from agent.link import Address, parse_address, proxy_to, tls_context, why_unreached
+from agent.link import Address, parse_address, proxy_to, tls_context
 from agent.machine import describe
-from agent.ports.proxies import Proxy
 from agent.wire.enrolment import ENROL_PATH, TOKEN_PREFIX, Enrolled, EnrolmentRequest
-
-_TIMEOUT_S = 20.0
-_ANSWER_MAX_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +51,10 @@ def enrol(home: Home, wish: Wish) -> Membership:
     if home.is_enrolled and not wish.again:
         known = home.membership()
         raise SetupError(f"{home.path} is runner {known.name} of {known.hub_url}; enroll --again makes it another one")
-    if wish.again:
-        home.start_over()
     authority = None if wish.ca is None else _read_authority(wish.ca)
+    home.find_room()
     key = new_key()
-    home_id, fingerprint = home.prepare(key)
+    home_id, fingerprint = home.introduction()
     platform = describe()
     request = EnrolmentRequest(
         name=wish.name or platform["host"] or "runner",
@@ -71,7 +67,7 @@ def enrol(home: Home, wish: Wish) -> Membership:
         platform=platform,
     )
     answer = _ask(
-        _Way(address=address, ca=wish.ca or wish.known_ca, proxy=proxy_to(address, wish.proxy)), request, wish.token
+        HubWay(address=address, ca=wish.ca or wish.known_ca, proxy=proxy_to(address, wish.proxy)), request, wish.token
     )
     membership = Membership(
         hub_url=address.origin,
@@ -83,6 +79,9 @@ def enrol(home: Home, wish: Wish) -> Membership:
         slots=wish.slots,
         insecure=wish.insecure,
     )
+    # Also where it is no runner: whoever died in these lines has left what the runner before it was.
+    home.start_over()
+    home.prepare(key, home_id, fingerprint)
     if authority is not None:
         home.keep_authority(authority)
     home.join_hub(membership)
@@ -121,55 +120,16 @@ def parse_labels(pairs: list[str]) -> dict[str, str]:
     return labels
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Way:
-    """How the hub is reached before there is a home that says so."""
-
-    address: Address
-    ca: Path | None
-    proxy: Proxy | None
-
-    def open(self) -> HTTPConnection:
-        """A connection that is made at the first request. Raises SetupError for an unusable authority."""
-        hub = urlsplit(self.address.origin)
-        host, port = (self.proxy.host, self.proxy.port) if self.proxy else (hub.hostname or "", hub.port)
-        connection = (
-            HTTPSConnection(host, port, timeout=_TIMEOUT_S, context=tls_context(self.ca))
-            if self.address.is_secure
-            else HTTPConnection(host, port, timeout=_TIMEOUT_S)
-        )
-        if self.proxy is not None:
-            connection.set_tunnel(hub.hostname or "", hub.port, self.proxy.headers)
-        return connection
-
-
-def _ask(way: _Way, request: EnrolmentRequest, token: str) -> Enrolled:
-    status, body = _post(way, request.model_dump_json().encode(), token)
+def _ask(way: HubWay, request: EnrolmentRequest, token: str) -> Enrolled:
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Accept": "application/json"}
+    answer = way.call("POST", ENROL_PATH, request.model_dump_json().encode(), headers)
+    status, body = answer.status, answer.body
     if status not in {200, 201}:
         raise _refusal(status, body, way.address)
     try:
         return Enrolled.model_validate_json(body)
     except ValidationError:
         raise AgentError(f"{way.address.origin} did not answer like a hub") from None
-
-
-def _post(way: _Way, body: bytes, token: str) -> tuple[int, bytes]:
-    connection = way.open()
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Accept": "application/json"}
-    try:
-        connection.request("POST", ENROL_PATH, body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read(_ANSWER_MAX_BYTES)
-    except ssl.SSLError as error:
-        raise AgentError(f"{way.address.origin}: {why_unreached(error, way.address)}") from None
-    except (OSError, HTTPException) as error:
-        why = why_unreached(error, way.address, way.proxy)
-        if isinstance(error, (HTTPException, ConnectionResetError, BrokenPipeError)) and not way.address.is_secure:
-            # A hub that speaks TLS closes, before or after all was sent, or answers with an alert.
-            why = "what answers there speaks no plain HTTP; is it https://, or another port?"
-        raise AgentError(f"{way.address.origin} is not reached: {why}") from None
-    finally:
-        connection.close()
 
 
 def _refusal(status: int, body: bytes, address: Address) -> AgentError:

@@ -124,6 +124,7 @@ class LocalExecution:
             last_fact=self.last_fact,
             output_bytes=output_bytes,
             ended=self.phase in ENDED,
+            task_id=self.task_id or None,
         )
 
 
@@ -248,6 +249,8 @@ def _shim_lost(execution: LocalExecution) -> Step:
 def _reported(execution: LocalExecution, event: Reported) -> Step:
     if execution.phase not in {Phase.STARTED, Phase.EXITED}:
         raise IllegalEventError(execution, event)
+    if event.to_hub:
+        return replace(execution, report=event.report), []
     # A file was written before the end, whenever it is read.
     is_late = execution.phase is Phase.EXITED or (execution.reaped and not event.from_file)
     report = event.report.model_copy(update={"late": event.report.late or is_late})

@@ -74,6 +74,8 @@ class Reported:
 
     report: ReportFact
     from_file: bool = False
+    to_hub: bool = False
+    """There was no room for it here, and the hub was told at once: it becomes no fact."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,12 +8,12 @@
 A folder without `order.json` was never handed to a shim: the daemon that finds one removes it.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from agent.checked import DamagedError, seal, unseal
 from agent.ports.files import Disk
 from agent.wire.ids import WireExecutionId, WireTaskId
 from agent.wire.task import Limits, WireModel, Work
@@ -43,6 +43,8 @@ class StoredOrder(WireModel):
     """Folders of the control groups that limit it, by controller."""
     kept: tuple[str, ...] = ()
     """Controllers whose limit the kernel kept when it was handed over."""
+    output_cap_bytes: int | None = None
+    """What its shim keeps its output below; None in a folder of a release that did not note it."""
     limits: Limits | None = None
     """Bounds that the hub set while it ran; None while those of `work` stand."""
 
@@ -78,6 +80,11 @@ class Folders:
         """Where `botyard-agent status`, `drain` and `stop` reach the daemon."""
         return self.home / "control"
 
+    @property
+    def gateway_port(self) -> Path:
+        """The port that bots of earlier daemons know, where no shim can keep its socket (Windows)."""
+        return self.home / "gateway-port"
+
     def execution(self, execution_id: str) -> Path:
         """The folder of one execution."""
         return self.executions / execution_id
@@ -85,21 +92,24 @@ class Folders:
 
 def write_order(folder: Path, order: StoredOrder, disk: Disk) -> None:
     """Make the order durable; before this no shim may have it."""
-    disk.write_durable(folder / ORDER_NAME, order.model_dump_json().encode())
+    disk.write_durable(folder / ORDER_NAME, seal(order.model_dump_json().encode()))
 
 
 def read_order(folder: Path, disk: Disk) -> StoredOrder | None:
-    """The order of a folder, or None when there is none that can be read: then no shim ever had it."""
-    data = disk.read(folder / ORDER_NAME)
+    """The order of a folder, or None when there is none that can be read; a verdict may stand there all the same."""
+    try:
+        data = disk.read(folder / ORDER_NAME)
+    except (IsADirectoryError, NotADirectoryError, PermissionError):
+        return None  # a bot of our own user can put anything there
     if data is None:
         return None
     try:
-        return StoredOrder.model_validate_json(data)
-    except ValidationError:
+        return StoredOrder.model_validate_json(unseal(data))
+    except (DamagedError, ValidationError):
         return None
 
 
-def execution_folders(folders: Folders) -> Iterator[Path]:
+def execution_folders(folders: Folders, disk: Disk) -> list[Path]:
     """Folders that may be executions', oldest id first."""
-    if folders.executions.is_dir():
-        yield from sorted(path for path in folders.executions.iterdir() if path.name.startswith("exe_"))
+    names = sorted(name for name in disk.names(folders.executions) if name.startswith("exe_"))
+    return [folders.execution(name) for name in names]

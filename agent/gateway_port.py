@@ -86,6 +86,11 @@ class BotExecution(Protocol):
         ...
 
     @property
+    def last_fact(self) -> int:
+        """Number of its newest fact: what is said now comes after it."""
+        ...
+
+    @property
     def report(self) -> ReportFact | None:
         """The last report in the spool that was not late: laid over later GETs of its own task."""
         ...
@@ -134,14 +139,22 @@ class GatewayHost(Protocol):
     async def record_report(self, execution_id: str, report: ReportFact) -> ReportFact:
         """Write a report to the spool; durable on return. Returns it as recorded (``late`` is set here).
 
-        Raises ExecutionGoneError, and TooManyReportsError after `REPORTS_MAX`. The text must have been masked.
+        Raises ExecutionGoneError, TooManyReportsError after `REPORTS_MAX`, and OSError where the spool has no room:
+        then nothing was recorded. The text must have been masked.
+        """
+        ...
+
+    async def reported_to_hub(self, execution_id: str, report: ReportFact) -> None:
+        """The hub has taken a report for which there was no room here: from now on it is the last one.
+
+        Raises ExecutionGoneError.
         """
         ...
 
     async def record_row(self, execution_id: str, row: RowFact) -> None:
         """Write a row of a record log to the spool; durable on return. Its texts must have been masked.
 
-        Raises ExecutionGoneError, TooMuchSaidError.
+        Raises ExecutionGoneError, TooMuchSaidError, and OSError where the spool has no room.
         """
         ...
 

@@ -83,6 +83,7 @@ class Handshake:
             last_epoch=joining.last_epoch,
             fingerprint=mine.fingerprint,
             commit_position=joining.commit_position,
+            store_id=joining.store_id,
             origin=mine.origin,
             agent_version=mine.agent_version,
             platform=dict(mine.platform),

@@ -3,16 +3,18 @@
 | file | what | durable when |
 |---|---|---|
 | `identity.json` | hub (address, id, key), runner id, workspace, name | enrolment |
-| `key` | Ed25519 private key, raw, 0600 | before enrolment is asked for |
+| `key` | Ed25519 private key, raw, 0600; Windows: sealed | enrolment, before `identity.json` |
 | `home` | home id, fingerprint of the machine | enrolment |
 | `lock` | held by the one daemon (or enrolment) of this home | – |
 | `join` | the join counter: n+1 is synced before `hello` says it (`core.md` D8) | each connection |
 | `epoch` | the last session's epoch, synced before its first frame (D5) | each session |
+| `starts` | how often a daemon took up the spool, which counts it too: an older copy of the spool shows | each start |
 
 A home that was copied to another machine, or that lies on a disk where an exclusive link does not exclude, ends the
 daemon with 78: nothing is voided by it.
 """
 
+import errno
 import json
 import os
 import secrets
@@ -22,11 +24,19 @@ from pathlib import Path
 from typing import IO, Any
 
 from agent.config import remember
-from agent.errors import AgentError, SetupError
-from agent.machine import fingerprint, same_machine
+from agent.errors import AgentError, SetupError, of_system
+from agent.key_keeping import open_key, seal_key
+from agent.machine import Machine, SystemMachine, same_machine
 from agent.ports.files import Disk
 
 _FORMAT = 1
+_ROOM_BYTES = 64 * 1024
+"""More than the key and the facts of an enrolment take."""
+_DAEMONS_OWN = ("identity.json", "key", "home", "epoch", "join", "starts", "spool.db")
+_LOCKED = frozenset({errno.EAGAIN, errno.EACCES, errno.EDEADLK})
+"""What a system says of a lock that another process holds."""
+_PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
+"""Errors that say nothing of links: whoever restarts the daemon tries again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +55,11 @@ class Membership:
 
 
 class Home:
-    """One home folder, locked for as long as the process lives. Make it with `Home.lock`."""
+    """One home folder, locked for as long as the process lives. Make it with `Home.lock`; without a lock to read it."""
 
-    def __init__(self, path: Path, disk: Disk, lock: IO[bytes]) -> None:
+    def __init__(self, path: Path, disk: Disk, lock: IO[bytes] | None, machine: Machine | None = None) -> None:
         self.path = path
+        self._machine = machine or SystemMachine()
         self._disk = disk
         self._lock = lock
 
@@ -69,14 +80,15 @@ class Home:
 
     def release(self) -> None:
         """Let the next process in."""
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     # --- identity ----------------------------------------------------------------------------------------------------
 
     @property
     def is_enrolled(self) -> bool:
         """Whether a hub knows this home."""
-        return (self.path / "identity.json").exists()
+        return self._disk.exists(self.path / "identity.json")
 
     def membership(self) -> Membership:
         """Who this runner is. Raises SetupError where nobody enrolled it, or the file is not readable."""
@@ -84,27 +96,36 @@ class Home:
 
     def private_key(self) -> bytes:
         """The raw private key. Raises SetupError where it is missing."""
-        key = self._disk.read(self.path / "key")
+        kept = self._disk.read(self.path / "key")
+        key = None if kept is None else open_key(kept)
         if key is None or len(key) != 32:
             raise SetupError(f"{self.path / 'key'} is missing or damaged: enrol again with --again")
         return key
 
-    def prepare(self, private_key: bytes) -> tuple[str, str]:
-        """Before enrolment: keep a new key, make a home id; return (home id, fingerprint)."""
-        self._disk.write_durable(self.path / "key", private_key)
-        home_id, machine = secrets.token_hex(16), fingerprint()
-        self._write("home", {"home_id": home_id, "fingerprint": machine})
+    def introduction(self) -> tuple[str, str]:
+        """What a hub is told that is to enrol this home: (a fresh home id, fingerprint). Nothing is written."""
+        return secrets.token_hex(16), self._machine.fingerprint()
+
+    def find_room(self) -> None:
+        """Before a token is used up: what enrolment is going to write has room here. Raises OSError."""
+        self._disk.write_durable(self.path / "room", bytes(_ROOM_BYTES))
+        self._disk.remove(self.path / "room")
+
+    def prepare(self, private_key: bytes, home_id: str, fingerprint: str) -> None:
+        """The hub has said yes: keep the new key and what the hub was told of this home."""
+        self._disk.write_durable(self.path / "key", seal_key(private_key, self.path))
+        self._write("home", {"home_id": home_id, "fingerprint": fingerprint})
         self._disk.write_durable(self.path / "join", b"0")
         self._disk.write_durable(self.path / "epoch", b"0")
-        return home_id, machine
+        self._disk.write_durable(self.path / "starts", b"0")
 
     def start_over(self) -> None:
-        """Before enrolling again: nothing of the runner that this home was may speak for the new one.
+        """Before a new key is kept: nothing of the runner that this home was may speak for the new one.
 
         Executions and their facts go; files, builds and environments are named by their content, and stay.
         """
         for name in ("identity.json", "spool.db", "spool.db-wal", "spool.db-shm"):
-            (self.path / name).unlink(missing_ok=True)
+            self._disk.remove(self.path / name)
         self._disk.remove_tree(self.path / "executions")
         self._disk.sync_folder(self.path)
 
@@ -127,9 +148,15 @@ class Home:
 
     # --- checks at start ---------------------------------------------------------------------------------------------
 
+    def check_rights(self) -> None:
+        """Raise SetupError for a file of ours that this user may not read and write: root may have left one."""
+        for path in (self.path / name for name in _DAEMONS_OWN):
+            if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+                raise SetupError(f"{path}: permission denied: give {self.path} to the runner's user (chown -R)")
+
     def check_machine(self) -> None:
         """Raise SetupError when this home was brought from another machine (`core.md` D8)."""
-        if not same_machine(self.fingerprint(), fingerprint()):
+        if not same_machine(self.fingerprint(), self._machine.fingerprint()):
             raise SetupError(
                 f"{self.path} belongs to another machine: it may run there. "
                 "To make this machine a runner of its own: botyard-agent enroll --again"
@@ -139,11 +166,13 @@ class Home:
         """Raise SetupError where two verdicts could both win (`core.md` D1)."""
         folder = self.path / "probe"
         self._disk.remove_tree(folder)
-        self._disk.make_folder(folder)
         try:
+            self._disk.make_folder(folder)
             first = self._disk.link_exclusive(folder / "verdict", b"first")
             second = self._disk.link_exclusive(folder / "verdict", b"second")
         except OSError as error:
+            if error.errno in _PASSING:
+                raise of_system(error, self.path) from error
             raise SetupError(f"{self.path}: this file system has no exclusive link ({error.strerror})") from error
         finally:
             self._disk.remove_tree(folder)
@@ -167,6 +196,15 @@ class Home:
         """Make a session's epoch durable, before its first frame is sent."""
         self._disk.write_durable(self.path / "epoch", str(epoch).encode())
 
+    @property
+    def starts(self) -> int:
+        """How often a daemon took up this home's spool; 0 for a home that never counted."""
+        return self._counter("starts") if self._disk.exists(self.path / "starts") else 0
+
+    def store_starts(self, number: int) -> None:
+        """Keep it, durable on return."""
+        self._disk.write_durable(self.path / "starts", str(number).encode())
+
     def _counter(self, name: str) -> int:
         data = self._disk.read(self.path / name)
         if data is None or not data.isdigit():
@@ -187,6 +225,21 @@ def read_membership(path: Path, disk: Disk) -> Membership:
         return Membership(**{name: body[name] for name in Membership.__slots__})
     except KeyError as missing:
         raise SetupError(f"{path / 'identity.json'} lacks {missing}: enrol again with --again") from None
+
+
+def is_held(path: Path) -> bool:
+    """Whether a daemon or an enrolment has a home's lock now; False where nobody ever took one. Raises OSError."""
+    try:
+        # For a moment it is ours: a daemon that starts just then is started again by its manager (75).
+        with (path / "lock").open("rb") as file:
+            _take_lock(file)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno not in _LOCKED:
+            raise
+        return True
+    return False
 
 
 def _load(path: Path, disk: Disk) -> dict[str, Any]:

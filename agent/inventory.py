@@ -105,10 +105,17 @@ def lost_exit(
     return ExitFact(at=at, how=how, survivors=left)
 
 
-def final_fact(record: ExitRecord | None, length: int, left_out: Sequence[str], at: datetime) -> FinalFact:
+def final_fact(
+    record: ExitRecord | None,
+    length: int,
+    left_out: Sequence[str],
+    at: datetime,
+    lost: GapReason = GapReason.TAIL_UNKNOWN,
+) -> FinalFact:
     """The last fact. Without a finished exit file the end of the output is unknown (`core.md` §3).
 
-    `length` is how far the output can be read: what the shim wrote behind it is gone, and nobody may wait for it.
+    `length` is how far the output can be read: what the shim wrote behind it is gone for the reason `lost`, and nobody
+    may wait for it.
     """
     if record is not None and record.final and length >= record.output_bytes:
         return FinalFact(
@@ -121,7 +128,7 @@ def final_fact(record: ExitRecord | None, length: int, left_out: Sequence[str], 
         )
     gaps = tuple(wire_gap(gap) for gap in record.gaps) if record else ()
     missing = record.output_bytes - length if record is not None and record.final else None
-    tail = Gap(start=length, bytes=missing, reason=GapReason.TAIL_UNKNOWN)
+    tail = Gap(start=length, bytes=missing, reason=GapReason.TAIL_UNKNOWN if missing is None else lost)
     return FinalFact(
         at=at,
         output_bytes=length,

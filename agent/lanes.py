@@ -4,12 +4,12 @@ Two lanes (`core.md` §3): facts by number, output by byte offset. Both begin wh
 for an execution that began on this connection, and both are bounded by what the hub has acknowledged (P9).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from agent.wire.codec import ProtocolError
 from agent.wire.facts import Fact
-from agent.wire.limits import FACTS_IN_FLIGHT
+from agent.wire.limits import CONNECTION_FACTS_IN_FLIGHT, FACTS_IN_FLIGHT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,15 +20,38 @@ class FactWish:
     limit: int
 
 
-class FactLane:
-    """Numbers of facts: ``acked <= sent <= known``; no more than `FACTS_IN_FLIGHT` between the first two."""
+@dataclass(slots=True)
+class FactWindow:
+    """Room for the facts of all executions of one connection: a hub that was away for days must not drown in them."""
 
-    def __init__(self, known: int = 0) -> None:
+    free: int = CONNECTION_FACTS_IN_FLIGHT
+    waiting: "dict[FactLane, None]" = field(default_factory=dict)
+    """Lanes that found no room, in their order."""
+
+    def served(self) -> "Iterator[tuple[FactLane, FactWish]]":
+        """What those who waited may read now."""
+        while self.free > 0 and self.waiting:
+            lane = next(iter(self.waiting))
+            del self.waiting[lane]
+            wish = lane.wish()
+            if wish is not None:
+                yield lane, wish
+
+
+class FactLane:
+    """Numbers of facts: ``acked <= sent <= known``; no more than `FACTS_IN_FLIGHT` between the first two.
+
+    `window` is shared with the other executions' lanes; what is being read has its room there already.
+    """
+
+    def __init__(self, known: int, window: FactWindow, execution_id: str) -> None:
+        self.execution_id = execution_id
         self.known = known
         self.sent = 0
         self.acked = 0
+        self._window = window
+        self._reading = 0
         self._is_live = False
-        self._is_reading = False
 
     def begin(self, hub_has: int) -> FactWish | None:
         """The hub has the facts up to `hub_has`; sending may begin."""
@@ -40,26 +63,32 @@ class FactLane:
     def spooled(self, fact: Fact) -> list[Fact]:
         """A new fact is durable. Returned when it may go out at once, without being read again."""
         self.known = max(self.known, fact.seq)
-        if self._is_live and not self._is_reading and fact.seq == self.sent + 1 and self._room() > 0:
+        if self._is_live and not self._reading and fact.seq == self.sent + 1 and self._room() > 0:
             self.sent = fact.seq
+            self._window.free -= 1
             return [fact]
         return []
 
     def wish(self) -> FactWish | None:
         """What to read next, or None; answered by `read`, before which no other wish is made."""
-        if not self._is_live or self._is_reading or self.sent >= self.known or self._room() <= 0:
+        if not self._is_live or self._reading or self.sent >= self.known or self._own_room() <= 0:
             return None
-        self._is_reading = True
-        return FactWish(after=self.sent, limit=self._room())
+        if self._window.free <= 0:
+            self._window.waiting[self] = None
+            return None
+        self._reading = min(self._room(), self.known - self.sent)
+        self._window.free -= self._reading
+        return FactWish(after=self.sent, limit=self._reading)
 
     def read(self, facts: Sequence[Fact]) -> list[Fact]:
         """The answer to a wish: what of it is to be sent. A number that is missing ends the list."""
-        self._is_reading = False
         due: list[Fact] = []
         for fact in facts:
             if fact.seq == self.sent + 1:
                 self.sent = fact.seq
                 due.append(fact)
+        self._window.free += self._reading - len(due)
+        self._reading = 0
         if not due:
             # The spool has nothing where something was said to be: do not ask for it for ever.
             self.known = self.sent
@@ -69,10 +98,20 @@ class FactLane:
         """All up to `seq` are committed at the hub. Raises ProtocolError for what was never sent."""
         if seq > self.sent:
             raise ProtocolError(f"fact {seq} acknowledged, {self.sent} sent")
+        self._window.free += max(0, seq - self.acked)
         self.acked = max(self.acked, seq)
 
-    def _room(self) -> int:
+    def end(self) -> None:
+        """The execution is gone here: its room is the others'."""
+        self._window.free += self._reading + self.sent - self.acked
+        self._window.waiting.pop(self, None)
+        self._reading, self._is_live, self.acked = 0, False, self.sent
+
+    def _own_room(self) -> int:
         return FACTS_IN_FLIGHT - (self.sent - self.acked)
+
+    def _room(self) -> int:
+        return min(self._own_room(), self._window.free)
 
 
 class OutputLane:
@@ -117,3 +156,11 @@ class OutputLane:
         if start > self.sent:
             raise ProtocolError(f"rewind to {start}, {self.sent} sent")
         self.sent = self.have = start
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """Both lanes of one execution."""
+
+    facts: FactLane
+    output: OutputLane

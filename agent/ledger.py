@@ -57,6 +57,10 @@ class Ledger:
         """What a resume names, oldest first."""
         return list(self._executions.values())
 
+    def tombstones(self) -> list[Tombstone]:
+        """What was here and was forgotten at the hub's word."""
+        return list(self._tombstones.values())
+
     def put(self, execution: LocalExecution) -> None:
         """Enter an execution, or its next value."""
         self._executions[execution.execution_id] = execution

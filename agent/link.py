@@ -1,14 +1,20 @@
 """The websocket to the hub: the only place of the runner's own protocol that touches the network (P8, P10, S6).
 
 `Link` is what the daemon needs of a connection, `dial` makes one; `Backoff` says when to try again. No compression
-(14 KB a connection instead of 60), frames of at most 1 MiB, pings both ways. The send buffer is small on purpose: what
-waits in it cannot be overtaken by a fact.
+(14 KB a connection instead of 60), frames of at most 1 MiB. The send buffer is small on purpose: what waits in it
+cannot be overtaken by a fact; `agent/pace.py` sees to the buffers that are not ours.
+
+Whether the other end lives is decided in one place, `Session.tick`: no byte for the time that `welcome` names. A ping
+every 15 s goes out beside the heartbeats, but its pong has no time limit of its own: a hub that was stopped for 20 s
+and then answers is alive (R7), and on a slow line a pong stands behind a large order (R44, P8: any byte counts).
 """
 
 import asyncio
 import secrets
+import socket
 import ssl
-from collections.abc import Callable
+import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -16,17 +22,22 @@ from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxyStatus, InvalidStatus, ProxyError
+from websockets.http11 import Response
 
 from agent.errors import SetupError
 from agent.ports.proxies import LOOPBACK, BadProxy, Proxy, proxy_for
 from agent.ports.trust import BadAuthority, client_context, tls_fault
 from agent.wire.enrolment import LINK_PATH, NONCE_HEADER
-from agent.wire.limits import FRAME_MAX_BYTES, HANDSHAKE_S, PING_S, SILENCE_S
+from agent.wire.limits import FRAME_MAX_BYTES, HANDSHAKE_S, PING_S
 
 _KNOWN_AUTHORITY = "name its file as ca in agent.toml (or enroll --ca FILE), or add it to the system's store"
 _SEND_BUFFER_BYTES = 128 * 1024
+_TCP_THIN_LINEAR_TIMEOUTS = 16
+"""Of <linux/tcp.h>: Python's `socket` has no name for it."""
 _FRAMES_READ_AHEAD = 64
 _CLOSE_S = 2.0
+_HINT_DIGITS = 4
+"""Of a Retry-After that is believed: who asks for more than three hours means something else."""
 
 FIRST_CAP_S = 5.0
 LATER_CAP_S = 60.0
@@ -36,6 +47,19 @@ STABLE_S = 60.0
 
 class LinkClosedError(Exception):
     """The connection is gone; the text says how, as far as this side knows."""
+
+    def __init__(self, text: str, retry_after_s: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+        """The hub's word on when to try again (P10)."""
+
+
+class _Straight(connect):
+    """Goes where it was told and nowhere else: a captive portal answers with a redirect too (R52)."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Follow nothing."""
+        return exc
 
 
 class Link(Protocol):
@@ -51,6 +75,10 @@ class Link(Protocol):
 
     async def close(self, reason: str) -> None:
         """Close in an orderly way, for at most two seconds."""
+        ...
+
+    def silent_s(self) -> float:
+        """Seconds since the last byte came, of whatever kind: part of a frame, a pong (P8)."""
         ...
 
 
@@ -114,10 +142,37 @@ def make_nonce() -> str:
     return secrets.token_hex(32)
 
 
+class _HeardConnection(ClientConnection):
+    """A connection that knows when its last byte came."""
+
+    heard_s: float
+    """By the loop's clock."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to count."""
+        self.heard_s = self.loop.time()
+        _tune(transport.get_extra_info("socket"))
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Any byte counts (P8)."""
+        self.heard_s = self.loop.time()
+        super().data_received(data)
+
+
+def _tune(wire: socket.socket | None) -> None:
+    """On a line that loses packets, send a lost heartbeat again without ever longer pauses (R44).
+
+    A stream with few packets under way is no congestion: its timeouts need not double.
+    """
+    if wire is not None and sys.platform == "linux":
+        wire.setsockopt(socket.IPPROTO_TCP, _TCP_THIN_LINEAR_TIMEOUTS, 1)
+
+
 class WebSocketLink:
     """A `Link` on websockets."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: _HeardConnection) -> None:
         self._connection = connection
 
     async def send(self, frame: str | bytes) -> None:
@@ -137,14 +192,27 @@ class WebSocketLink:
 
     async def close(self, reason: str) -> None:
         """Close in an orderly way, for at most two seconds."""
-        # A reason longer than a control frame may be is an error of its own.
-        await self._connection.close(1000, reason.encode()[:100].decode("utf-8", "ignore"))
+        try:
+            # The library's own limit begins when its last bytes are handed over, which a dead line never takes (R42).
+            async with asyncio.timeout(_CLOSE_S):
+                # A reason longer than a control frame may be is an error of its own.
+                await self._connection.close(1000, reason.encode()[:100].decode("utf-8", "ignore"))
+        except (TimeoutError, ConnectionClosed):
+            self._connection.transport.abort()
+
+    def silent_s(self) -> float:
+        """Seconds since the last byte came."""
+        return self._connection.loop.time() - self._connection.heard_s
+
+
+Dial = Callable[[Address, str, ssl.SSLContext | None, Proxy | None], Awaitable[Link]]
+"""What makes a connection to an address, with the runner's nonce."""
 
 
 async def dial(address: Address, nonce: str, context: ssl.SSLContext | None, proxy: Proxy | None = None) -> Link:
     """Connect and upgrade. Raises OSError, TimeoutError or LinkClosedError; only a valid 101 counts (R52)."""
     try:
-        connection = await connect(
+        connection = await _Straight(
             address.link_url,
             ssl=context if address.is_secure else None,
             additional_headers={NONCE_HEADER: nonce},
@@ -155,19 +223,30 @@ async def dial(address: Address, nonce: str, context: ssl.SSLContext | None, pro
             write_limit=_SEND_BUFFER_BYTES,
             open_timeout=HANDSHAKE_S,
             ping_interval=PING_S,
-            ping_timeout=SILENCE_S - PING_S,
+            ping_timeout=None,
+            create_connection=_HeardConnection,
             close_timeout=_CLOSE_S,
             user_agent_header=None,
         )
     except InvalidStatus as error:
-        raise LinkClosedError(f"the hub answered {error.response.status_code} to the upgrade") from None
+        raise _no_upgrade(error.response) from None
     except InvalidProxyStatus as error:
         raise LinkClosedError(_refused_by(proxy, error.response.status_code)) from None
     except ProxyError:
         raise LinkClosedError(f"{proxy.shown if proxy else 'the proxy'} did not answer like one") from None
     except InvalidHandshake as error:
         raise LinkClosedError(f"not a hub of ours: {error}") from None
+    assert isinstance(connection, _HeardConnection)
     return WebSocketLink(connection)
+
+
+def _no_upgrade(response: Response) -> LinkClosedError:
+    status, wait = response.status_code, response.headers.get("Retry-After", "")
+    if status < 400:
+        text = f"no hub answers there, but something with {status}: the login page of this network, or a proxy?"
+        return LinkClosedError(text)
+    hint_s = float(wait) if len(wait) <= _HINT_DIGITS and wait.isdecimal() else None
+    return LinkClosedError(f"the hub answered {status} to the upgrade", hint_s)
 
 
 def _refused_by(proxy: Proxy | None, status: int) -> str:
@@ -182,6 +261,9 @@ def _refused_by(proxy: Proxy | None, status: int) -> str:
 class Backoff:
     """When to try again (P10): at once, then U(0, min(cap, 0.5 * 2^n)); a hint of the hub wins.
 
+    The cap is 5 s for the first two minutes *without a session*: a hub that was there in between, however shortly, is
+    looked for as one that has just gone. Only n needs a link that was stable for a minute.
+
     ``uniform(low, high)`` is the randomness.
     """
 
@@ -190,10 +272,10 @@ class Backoff:
     _failing_since: float = field(default=0.0, init=False)
 
     def delay_s(self, now: float, *, connected_for_s: float = 0.0, hint_s: float | None = None) -> float:
-        """Seconds until the next attempt, after a connection that held for `connected_for_s` ended at `now`."""
+        """Seconds until the next attempt, after a session that was open for `connected_for_s` ended at `now`."""
         if connected_for_s >= STABLE_S:
             self._failures = 0
-        if self._failures == 0:
+        if self._failures == 0 or connected_for_s > 0:
             self._failing_since = now
         self._failures += 1
         if hint_s is not None:

@@ -4,8 +4,11 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import Literal
 
+_FILE_BYTES = 10_000_000
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F)}
 
 
@@ -36,9 +39,12 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(body)
 
 
-def set_up(level: str, style: Literal["text", "json"]) -> None:
-    """Log to standard error, from this level on."""
-    handler = logging.StreamHandler(sys.stderr)
+def set_up(level: str, style: Literal["text", "json"], file: Path | None = None) -> None:
+    """Log to standard error, or to a file that begins anew at 10 MB and keeps 4 older ones, from this level on."""
+    handler: logging.Handler = logging.StreamHandler(sys.stderr)
+    if file is not None:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handler = RotatingFileHandler(file, maxBytes=_FILE_BYTES, backupCount=4, encoding="utf-8")
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -5,11 +5,44 @@ import platform
 import re
 import sys
 from pathlib import Path
+from typing import Protocol
 
 _MACHINE_ID = Path("/etc/machine-id")
 _PRODUCT_UUID = Path("/sys/class/dmi/id/product_uuid")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PART = re.compile(r"(os|product):([0-9a-f]{32})")
+
+
+class Machine(Protocol):
+    """Which machine this is; the simulator has its own."""
+
+    def fingerprint(self) -> str:
+        """What is told of it in `hello`, and what a home remembers."""
+        ...
+
+    def boot_id(self) -> str:
+        """What is another text after each boot."""
+        ...
+
+    def describe(self) -> dict[str, str]:
+        """What the hub shows of it."""
+        ...
+
+
+class SystemMachine:
+    """This one."""
+
+    def fingerprint(self) -> str:
+        """What is told of it in `hello`, and what a home remembers."""
+        return fingerprint()
+
+    def boot_id(self) -> str:
+        """What is another text after each boot."""
+        return boot_id()
+
+    def describe(self) -> dict[str, str]:
+        """What the hub shows of it."""
+        return describe()
 
 
 def fingerprint() -> str:

@@ -4,11 +4,11 @@
 says when there is more, the session's windows how much of it may go.
 """
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.segment_reader import READ_MAX_BYTES, SegmentReader, open_segment
+from agent.ports.files import Disk, SystemDisk
+from agent.segment_reader import READ_MAX_BYTES, SegmentReader, segment_numbers
 from agent.segments import (
     SEGMENT_HEADER_BYTES,
     Frame,
@@ -17,6 +17,7 @@ from agent.segments import (
     Stream,
     decode_frame,
     decode_segment_header,
+    segment_name,
 )
 from agent.segments import Gap as SegmentGap
 from agent.wire.codec import Chunk
@@ -41,12 +42,23 @@ class Batch:
         return self.start + sum(len(chunk.data) for chunk in self.chunks)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """Where an output ends on disk."""
+
+    offset: int
+    """Behind the last whole frame that can be read."""
+    is_torn: bool
+    """Whether a part of a frame stands there; where none does, what came next was taken away with its segment."""
+
+
 class Follower:
     """Reads the output of one execution. Not for two users at once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, disk: Disk | None = None) -> None:
         self._folder = folder
-        self._reader = SegmentReader(folder)
+        self._disk = disk or SystemDisk()
+        self._reader = SegmentReader(folder, self._disk)
 
     def read(self, start: int, limit: int, *, is_writer_alive: bool) -> Batch:
         """At most `limit` bytes from offset `start` on; nothing when they are not written yet. Raises OSError."""
@@ -70,18 +82,23 @@ class Follower:
 
     def length(self) -> int:
         """Offset behind the last whole frame on disk that can be read."""
-        numbers = sorted(int(path.stem) for path in self._folder.glob("*.seg") if path.stem.isdecimal())
-        for number in reversed(numbers):
+        return self.end().offset
+
+    def end(self) -> End:
+        """Where the output ends on disk, and whether anything stands behind that."""
+        for number in reversed(segment_numbers(self._folder, self._disk)):
             try:
-                with os.fdopen(open_segment(self._folder, number), "rb") as file:
-                    data = file.read(READ_MAX_BYTES)
+                file = self._disk.open_regular(self._folder / segment_name(number))
             except OSError:
                 # It went meanwhile, or a bot of our own user put something else there.
                 continue
-            end = _end_of(data)
+            try:
+                end = _end_of(file.read_at(0, READ_MAX_BYTES))
+            finally:
+                file.close()
             if end is not None:
                 return end
-        return 0
+        return End(offset=0, is_torn=False)
 
     def close(self) -> None:
         """Close the file that is open, if one is."""
@@ -94,12 +111,15 @@ def wire_gap(gap: SegmentGap) -> Gap:
     return Gap(start=gap.offset, bytes=gap.missing_bytes, reason=gap.reason, resumed_at=resumed_at)
 
 
-def _end_of(data: bytes) -> int | None:
-    """Offset behind the last whole frame of one segment; None when not even its start can be read."""
+def _end_of(data: bytes) -> End | None:
+    """The end of one segment; None when not even its start can be read."""
     try:
-        end = decode_segment_header(data)
+        start = decode_segment_header(data)
     except SegmentError:
+        start = None
+    if start is None:
         return None
+    end = start
     position = SEGMENT_HEADER_BYTES
     while position < len(data):
         kind, length, content = decode_frame(data, position)
@@ -108,4 +128,4 @@ def _end_of(data: bytes) -> int | None:
         if isinstance(content, Piece):
             end = content.offset + len(content.data)
         position += length
-    return end
+    return End(offset=end, is_torn=position < len(data))

@@ -39,7 +39,11 @@ class ProgressNotes:
 
     def due(self, now: float) -> list[Said]:
         """What is to be told now; it counts as told."""
-        return [self._tell(one, now) for one in self._newest.values() if _is_due(one, now)]
+        return [self._tell(one, now) for one in self._newest.values() if not one.is_told and now >= _due_at(one)]
+
+    def due_at(self) -> float:
+        """When `due` has something to tell again."""
+        return min((_due_at(one) for one in self._newest.values() if not one.is_told), default=float("inf"))
 
     def last(self, execution_id: str, now: float) -> list[Said]:
         """The last word of a bot that has ended, if it was not told, however soon after the one before."""
@@ -61,5 +65,5 @@ class ProgressNotes:
         return one.said
 
 
-def _is_due(one: _Newest, now: float) -> bool:
-    return not one.is_told and (one.told_at is None or now - one.told_at >= PROGRESS_EVERY_S)
+def _due_at(one: _Newest) -> float:
+    return float("-inf") if one.told_at is None else one.told_at + PROGRESS_EVERY_S

@@ -11,14 +11,12 @@ Asked for an offset whose segment is gone, the answer begins with a gap `deleted
 its own bytes only (R29): the next frame that is whole tells by its offset how many are missing.
 """
 
-import errno
-import os
-import stat
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
 
+from agent.ports.files import Disk, ReadFile, SystemDisk
 from agent.segments import (
     FRAME_DATA_MAX_BYTES,
     FRAME_HEADER,
@@ -39,9 +37,6 @@ from agent.wire.words import GapReason
 
 _BUFFER_BYTES = 4 * (FRAME_DATA_MAX_BYTES + FRAME_HEADER_BYTES)
 _MARK_EVERY_BYTES = 512 * 1024
-_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-# A pipe that a bot put in a segment's place must not be waited for, a link not followed.
-_CAREFUL = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
 READ_MAX_BYTES = 2 * SEGMENT_BYTES
 """No segment is as long; a file with a hole may be."""
 
@@ -80,15 +75,16 @@ class _Cursor:
 class SegmentReader:
     """Reads the segments of one output. Blocking, no locks: one user at a time; close it after use."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, disk: Disk | None = None) -> None:
         self._folder = folder
+        self._disk = disk or SystemDisk()
         self._starts: dict[int, int] = {}
         self._marks: dict[int, list[_Cursor]] = {}
         self._cursor: _Cursor | None = None
         # Where the caller will read on: inside the frame at the cursor, when the limit cut it.
         self._resume_at = -1
         self._open_number = -1
-        self._fd = -1
+        self._file: ReadFile | None = None
         self._buffer = b""
         self._buffer_at = 0
 
@@ -130,17 +126,16 @@ class SegmentReader:
         for number, following in pairwise(numbers):
             if self._starts[following] > offset:
                 break
-            path = self._folder / segment_name(number)
-            freed += path.stat().st_size
-            path.unlink()
+            freed += self._remove(number)
             self._forget(number)
         return freed
 
     def close(self) -> None:
         """Close the file that is open, if one is."""
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd = self._open_number = -1
+        if self._file is not None:
+            self._file.close()
+        self._file = None
+        self._open_number = -1
         self._buffer = b""
 
     def _find(self, offset: int, found: list[Piece | Gap]) -> _Cursor | None:
@@ -174,6 +169,8 @@ class SegmentReader:
                 if whole is not None:
                     return whole
             data = self._bytes_at(cursor, FRAME_HEADER_BYTES + FRAME_DATA_MAX_BYTES)
+            if following is None and self._frame_at(cursor, data) is not None:
+                continue  # written since the first look: what stands behind it by now must not make it look damaged
             if data and not (following is None and is_writer_alive and self._is_incomplete(data)):
                 return self._heal(cursor, following) or self._last(is_writer_alive, is_torn=True)
             if following is None:
@@ -184,7 +181,9 @@ class SegmentReader:
 
     def _whole_at(self, cursor: _Cursor) -> tuple[Piece | Gap, _Cursor] | None:
         """Return the frame at the cursor and the place behind it, when it is whole and the one that belongs there."""
-        data = self._bytes_at(cursor, FRAME_HEADER_BYTES + FRAME_DATA_MAX_BYTES)
+        return self._frame_at(cursor, self._bytes_at(cursor, FRAME_HEADER_BYTES + FRAME_DATA_MAX_BYTES))
+
+    def _frame_at(self, cursor: _Cursor, data: bytes) -> tuple[Piece | Gap, _Cursor] | None:
         state, length, content = decode_frame(data)
         if state is not Frame.WHOLE or content is None or content.offset != cursor.offset:
             return None
@@ -210,34 +209,47 @@ class SegmentReader:
 
     def _lost_segment(self, cursor: _Cursor, following: _Cursor) -> Gap:
         """The gap where a segment between two others is gone, or its header is damaged."""
-        is_there = (self._folder / segment_name(cursor.number + 1)).exists()
+        is_there = self._disk.exists(self._folder / segment_name(cursor.number + 1))
         gap = _damage(cursor.offset, following.offset)
         return gap if is_there else replace(gap, reason=GapReason.DELETED)
 
     def _bytes_at(self, cursor: _Cursor, size: int | None) -> bytes:
         """Return up to `size` bytes of the file from the cursor on, all of them for None."""
-        fd = self._file(cursor.number)
-        if fd < 0:
+        file = self._segment(cursor.number)
+        if file is None:
             return b""
         if size is None:
-            return _read_at(fd, min(os.fstat(fd).st_size, READ_MAX_BYTES), cursor.position)
+            return file.read_at(cursor.position, min(file.size, READ_MAX_BYTES))
         skip = cursor.position - self._buffer_at
         piece = self._buffer[skip : skip + size] if skip >= 0 else b""
         if not _holds_frame(piece):
-            self._buffer = _read_at(fd, _BUFFER_BYTES, cursor.position)
+            self._buffer = file.read_at(cursor.position, _BUFFER_BYTES)
             self._buffer_at = cursor.position
             piece = self._buffer[:size]
         return piece
 
-    def _file(self, number: int) -> int:
+    def _segment(self, number: int) -> ReadFile | None:
         if self._open_number != number:
             self.close()
             try:
-                self._fd = open_segment(self._folder, number)
+                self._file = self._open(number)
             except FileNotFoundError:
-                return -1
+                return None
             self._open_number = number
-        return self._fd
+        return self._file
+
+    def _open(self, number: int) -> ReadFile:
+        return self._disk.open_regular(self._folder / segment_name(number))
+
+    def _remove(self, number: int) -> int:
+        """Remove a segment; return the bytes on disk freed."""
+        file = self._open(number)
+        try:
+            size = file.size
+        finally:
+            file.close()
+        self._disk.remove(self._folder / segment_name(number))
+        return size
 
     def _following(self, number: int) -> _Cursor | None:
         if number + 1 not in self._starts:
@@ -250,11 +262,7 @@ class SegmentReader:
 
     def _list(self) -> None:
         """Look which segments are there; one whose header is not whole yet is not."""
-        try:
-            names = [path.name for path in self._folder.iterdir() if path.suffix == ".seg"]
-        except FileNotFoundError:
-            return
-        present = {int(name[:-4]) for name in names if name[:-4].isdecimal()}
+        present = set(segment_numbers(self._folder, self._disk))
         for gone in set(self._starts) - present:
             self._forget(gone)
         for number in sorted(present - set(self._starts)):
@@ -265,9 +273,12 @@ class SegmentReader:
     def _read_start(self, number: int) -> int | None:
         frame = b""
         try:
-            with os.fdopen(open_segment(self._folder, number), "rb") as file:
-                header = file.read(SEGMENT_HEADER_BYTES)
-                frame = file.read(FRAME_HEADER_BYTES + FRAME_DATA_MAX_BYTES)
+            file = self._open(number)
+            try:
+                header = file.read_at(0, SEGMENT_HEADER_BYTES)
+                frame = file.read_at(SEGMENT_HEADER_BYTES, FRAME_HEADER_BYTES + FRAME_DATA_MAX_BYTES)
+            finally:
+                file.close()
             return decode_segment_header(header)
         except (FileNotFoundError, SegmentVersionError):
             # What a version that is not ours means must not be guessed at.
@@ -301,23 +312,10 @@ class SegmentReader:
         return ReadState.TORN if is_torn else ReadState.END
 
 
-def open_segment(folder: Path, number: int) -> int:
-    """Open one for reading, never waiting. Raises OSError; FileNotFoundError also for what is no regular file (S38)."""
-    path = folder / segment_name(number)
-    none = FileNotFoundError(errno.ENOENT, "not a regular file", str(path))
-    try:
-        fd = os.open(path, os.O_RDONLY | _FLAGS | _CAREFUL)
-    except OSError as error:
-        raise none if error.errno == errno.ELOOP else error from None
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise none
-    return fd
-
-
-def _read_at(fd: int, size: int, position: int) -> bytes:
-    os.lseek(fd, position, os.SEEK_SET)
-    return os.read(fd, size)
+def segment_numbers(folder: Path, disk: Disk) -> list[int]:
+    """Numbers of the segments in a folder, in their order; none where there is no folder."""
+    names = (name[:-4] for name in disk.names(folder) if name.endswith(".seg"))
+    return sorted(int(name) for name in names if name.isdecimal())
 
 
 def _wanted(content: Piece | Gap, offset: int) -> Piece | Gap | None:

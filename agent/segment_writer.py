@@ -5,6 +5,7 @@ as soon as the disk takes bytes again a gap frame says how many are missing. The
 """
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from agent.segments import (
 from agent.wire.words import GapReason
 
 SYNC_BYTES = 256 * 1024
+_LOOK_EVERY_NS = 250_000_000
+_LOOK_BYTES = 4 * 1024 * 1024
+"""The disk's room is looked at when output comes, at least after so much time and so many bytes."""
 SYNC_EVERY_NS = 250_000_000
 """reliability.md P4."""
 _RESERVE_BYTES = 4096
@@ -34,12 +38,14 @@ class SegmentWriter:
     """Appends pieces; counts and hashes what it wrote.
 
     `cap_bytes` bounds what is stored and not yet safe elsewhere (`note_safe`); above it bytes are dropped and counted.
+    `keep_free_bytes` of the disk are left to others (P4): while less is free, bytes are dropped and counted as well.
     `wall_ns` and `boot_ns` are given with each call, so that this class reads no clock.
     """
 
     folder: Path
     disk: Disk
     cap_bytes: int
+    keep_free_bytes: int = 0
     segment_bytes: int = SEGMENT_BYTES
     length: int = 0
     gaps: list[Gap] = field(default_factory=list)
@@ -53,11 +59,17 @@ class SegmentWriter:
     _missing: int = 0
     _missing_reason: GapReason | None = None
     _retry_ns: int = 0
+    _look_ns: int = 0
+    _look_at: int = 0
+    _is_short: bool = False
+    _synced: int = 0
+    doubtful_from: int | None = None
+    """The first byte that the disk may have lost, though it was written: a sync failed (G9). None: no doubt."""
     _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
     def open(self) -> None:
         """Make the first segment and the reserve; raises OSError when the disk has no room for them."""
-        (self.folder / "reserve").write_bytes(b"\x01" * _RESERVE_BYTES)
+        self.disk.reserve(self.folder / "reserve", _RESERVE_BYTES)
         self._next_segment()
 
     @property
@@ -80,11 +92,20 @@ class SegmentWriter:
             self._append_one(stream, data[start : start + FRAME_DATA_MAX_BYTES], wall_ns, boot_ns)
 
     def sync(self) -> None:
-        """Make everything written durable. Raises OSError: then nothing is known of the disk (G9)."""
-        if self._file is not None and self._unsynced:
-            self._file.sync()
-        if self._is_name_unsynced:
-            self.disk.sync_folder(self.folder)
+        """Make everything written durable. Never raises: a disk that fails costs its bytes, not the bot.
+
+        What a failed sync leaves is unknown (G9): it is said (`doubtful_from`), and found by the frames' checksums and
+        the output's digest when it is read. Output goes on in a new segment.
+        """
+        try:
+            if self._file is not None and self._unsynced:
+                self._file.sync()
+            if self._is_name_unsynced:
+                self.disk.sync_folder(self.folder)
+        except OSError:
+            self._doubt()
+        else:
+            self._synced = self.length
         self._is_name_unsynced = False
         self._unsynced = 0
         self._sync_due_ns = None
@@ -94,14 +115,41 @@ class SegmentWriter:
         if self._missing:
             self._write_gap(wall_ns)
         self._settle_missing()
+        self.sync()
         if self._file is not None:
-            self.sync()
             self._file.close()
-        (self.folder / "reserve").unlink(missing_ok=True)
+        self._release_reserve()
+
+    def _release_reserve(self) -> None:
+        # One that stays costs a page until its folder goes; that must not cost a bot its shim (R27).
+        with suppress(OSError):
+            self.disk.remove(self.folder / "reserve")
+
+    def _doubt(self) -> None:
+        if self.doubtful_from is None:
+            self.doubtful_from = self._synced
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _has_room(self, boot_ns: int) -> bool:
+        """Whether the disk may be written to: others have what is to stay free."""
+        if not self.keep_free_bytes or (boot_ns < self._look_ns and self.length < self._look_at):
+            return not self._is_short
+        self._look_ns = boot_ns + _LOOK_EVERY_NS
+        self._look_at = self.length + _LOOK_BYTES
+        try:
+            self._is_short = self.disk.free_bytes(self.folder) < self.keep_free_bytes
+        except OSError:
+            self._is_short = True
+        return not self._is_short
 
     def _append_one(self, stream: Stream, data: bytes, wall_ns: int, boot_ns: int) -> None:
         if self.length + len(data) - self._safe > self.cap_bytes:
             self._drop(stream, len(data), GapReason.CAP)
+            return
+        if not self._has_room(boot_ns):
+            self._drop(stream, len(data), GapReason.DISK)
             return
         if self._missing and (boot_ns < self._retry_ns or not self._write_gap(wall_ns)):
             if boot_ns >= self._retry_ns:
@@ -134,7 +182,7 @@ class SegmentWriter:
         is_written = self._write(frame)
         if not is_written:
             # The blocks of the reserve are enough for one frame, if nobody else is quicker.
-            (self.folder / "reserve").unlink(missing_ok=True)
+            self._release_reserve()
             is_written = self._write(frame)
         if is_written:
             self._settle_missing()
@@ -163,26 +211,32 @@ class SegmentWriter:
         try:
             file.write(frame)
         except OSError:
-            file.truncate(start)
+            self._cut(file, start)
             return False
         self._unsynced += len(frame)
         return True
 
+    def _cut(self, file: AppendFile, size: int) -> None:
+        try:
+            file.truncate(size)
+        except OSError:
+            # Its end stays as it is; who reads it finds that out by the checksum.
+            self._doubt()
+
     def _next_segment(self) -> None:
         header = encode_segment_header(self.length)
         path = self.folder / segment_name(self._number + 1)
-        # Made here, and not by the port, whose sync of the name would be waited for at each start; `sync` does it.
-        path.touch(mode=0o600)
-        file = self.disk.open_append(path)
+        # A sync of the name would be waited for at each start; `sync` does it.
+        file = self.disk.open_new(path)
         try:
-            file.truncate(0)
             file.write(header)
         except OSError:
             file.close()
-            path.unlink(missing_ok=True)
+            self.disk.remove(path)
             raise
         if self._file is not None:
             self.sync()
+        if self._file is not None:
             self._file.close()
         self._is_name_unsynced = True
         self._file = file

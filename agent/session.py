@@ -5,8 +5,7 @@
 
 Frames go in by `receive`, what happened here by the other methods, time by `tick`; each returns effects, to be
 performed in order. Nothing here waits, reads a clock or touches a socket. One `Session` lives as long as one
-connection; what outlives it (executions, slots, spool) is told to the next one by its inventory: reconcile, not
-replay (`design.md` §3).
+connection; what outlives it (executions, slots, spool) is told to the next one by its inventory (`design.md` §3).
 
 Why it is safe:
 
@@ -19,18 +18,17 @@ Why it is safe:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 
+from agent.beats import Beats
 from agent.handshake import Handshake, closed_by
-from agent.lanes import FactLane, FactWish, OutputLane
+from agent.lanes import FactLane, FactWindow, FactWish, Lanes, OutputLane
 from agent.session_effects import (
     CloseLink,
     CloseReason,
     Deliver,
     Effect,
     FactsAcked,
-    HeartbeatAcked,
     Identity,
     Joining,
     Moment,
@@ -45,38 +43,34 @@ from agent.session_effects import (
 )
 from agent.wire.codec import ProtocolError
 from agent.wire.facts import Fact, Gap
-from agent.wire.limits import HANDSHAKE_S, OUTPUT_DATA_MAX_BYTES
+from agent.wire.limits import BURIED_MAX, HANDSHAKE_S, OUTPUT_DATA_MAX_BYTES, OUTPUT_WINDOW_BYTES
 from agent.wire.messages import (
+    Buried,
     Bye,
     Challenge,
-    Collect,
-    Desired,
-    Drain,
     FactAck,
-    Forget,
-    Heartbeat,
     HeartbeatAck,
     Held,
-    Interrupt,
+    News,
     OutputAck,
     OutputGap,
     OutputRewind,
-    Preparation,
     Query,
     Rejected,
     Resumed,
     ResumeEnd,
-    SetLimits,
     SlotBusy,
     SlotFree,
     Stamp,
     Start,
+    Stone,
     Stop,
     ToRunner,
     Welcome,
 )
 
-_HEARTBEATS_REMEMBERED = 16
+_SILENT_SHARE = 0.9
+"""Of the time that a link may be silent: so that it is told within that time (R42), on a busy machine too."""
 _RESUME_S = 60.0
 """From the first frame of a connection to its last `resumed`; a hub that needs longer is asked again."""
 
@@ -92,12 +86,6 @@ class Stage(StrEnum):
     CLOSED = "closed"
 
 
-@dataclass(slots=True)
-class _Lanes:
-    facts: FactLane = field(default_factory=FactLane)
-    output: OutputLane = field(default_factory=OutputLane)
-
-
 class Session:
     """See the module. Not safe to call from inside a performed effect of itself."""
 
@@ -105,11 +93,10 @@ class Session:
         self._handshake = Handshake(identity, joining, proofs)
         self._stage = Stage.JOINING
         self._began_at = self._heard_at = now
-        self._beat_at = now
-        self._beats = 0
-        self._sent_beats: dict[int, Stamp] = {}
+        self._beats = Beats()
         self._awaited: set[str] = set()
-        self._lanes: dict[str, _Lanes] = {}
+        self._lanes: dict[str, Lanes] = {}
+        self._fact_window = FactWindow()
         self._offered: dict[int, int] = {}
 
     @property
@@ -147,7 +134,7 @@ class Session:
         self._stage = Stage.GREETED if self.welcome is None else Stage.WELCOMED
         return effects
 
-    def _exchange(self, message: ToRunner) -> list[Effect]:  # noqa: C901, PLR0911 - one line for each message
+    def _exchange(self, message: ToRunner) -> list[Effect]:  # noqa: PLR0911 - one line for each message
         match message:
             case Resumed():
                 return self._resumed(message)
@@ -157,8 +144,6 @@ class Session:
                 # The answer to an unknown one is a void, which needs lanes from its first fact on.
                 self._track(message.execution_id)
                 return [Deliver(message=message)]
-            case Interrupt() | Collect() | SetLimits() | Forget() | Desired() | Drain():
-                return [Deliver(message=message)]
             case FactAck():
                 return self._fact_ack(message)
             case OutputAck():
@@ -166,18 +151,21 @@ class Session:
             case OutputRewind():
                 return self._output_rewind(message)
             case HeartbeatAck():
-                sent = self._sent_beats.pop(message.number, None)
-                return [] if sent is None else [HeartbeatAcked(sent=sent, commit_position=message.commit_position)]
+                return self._beats.answered(message)
             case Bye():
                 return [closed_by(message)]
             case Challenge() | Welcome() | Rejected():
                 raise ProtocolError(f"{message.type} in a session")
+            case _:
+                return [Deliver(message=message)]
 
     def _resumed(self, message: Resumed) -> list[Effect]:
         if message.execution_id not in self._awaited:
             raise ProtocolError(f"resumed for {message.execution_id}, which was not held")
         self._awaited.discard(message.execution_id)
-        lanes = self._lanes[message.execution_id]
+        lanes = self._lanes.get(message.execution_id)
+        if lanes is None:
+            return self._open_when_resumed()  # forgotten here while the hub made its answer
         lanes.output.begin(message.have, message.safe)
         effects: list[Effect] = [Deliver(message=message)]
         effects += self._reading(message.execution_id, lanes.facts.begin(message.fact))
@@ -229,16 +217,24 @@ class Session:
 
     # --- what happened here ------------------------------------------------------------------------------------------
 
-    def inventory(self, held: Sequence[Held], prepared: Sequence[str]) -> list[Effect]:
-        """The answer to `TakeInventory`: all that this machine holds, and the end of the list."""
+    def inventory(
+        self, held: Sequence[Held], prepared: Sequence[str], stones: Sequence[Stone] | None = None
+    ) -> list[Effect]:
+        """The answer to `TakeInventory`: all that this machine holds, and the end of the list.
+
+        `stones` are tombstones, where the hub asked for them.
+        """
         if self._stage is not Stage.WELCOMED:
             return []
         self._stage = Stage.RESUMING
         self._awaited = {one.execution_id for one in held}
         for one in held:
-            self._lanes[one.execution_id] = _Lanes(FactLane(one.last_fact), OutputLane(one.output_bytes))
+            self._make_lanes(one.execution_id, one.last_fact, one.output_bytes)
         sends: list[Effect] = [Send(message=one) for one in held]
-        return [*sends, Send(message=ResumeEnd(prepared=tuple(prepared))), *self._open_when_resumed()]
+        parts = range(0, len(stones or ()), BURIED_MAX)
+        sends += [Send(message=Buried(stones=tuple((stones or ())[first : first + BURIED_MAX]))) for first in parts]
+        end = ResumeEnd(prepared=tuple(prepared), buried=None if stones is None else len(stones))
+        return [*sends, Send(message=end), *self._open_when_resumed()]
 
     def fact_spooled(self, fact: Fact) -> list[Effect]:
         """A fact is durable here."""
@@ -269,14 +265,16 @@ class Session:
             return []
         return [Send(message=SlotBusy(slot=slot, generation=generation, reason=reason))]
 
-    def preparation(self, message: Preparation) -> list[Effect]:
-        """A build came a step further, or failed."""
+    def news(self, message: News) -> list[Effect]:
+        """A build came a step further, or failed; a watched folder has something to tell; desktops changed."""
         return [Send(message=message)] if self._stage in {Stage.RESUMING, Stage.OPEN} else []
 
     def forgotten(self, execution_id: str) -> None:
         """The execution is gone here; frames that still come for it mean nothing."""
-        self._lanes.pop(execution_id, None)
-        self._awaited.discard(execution_id)
+        lanes = self._lanes.pop(execution_id, None)
+        if lanes is not None:
+            lanes.facts.end()
+        # One that was told as held is answered all the same: that answer is still awaited.
 
     # --- output ------------------------------------------------------------------------------------------------------
 
@@ -286,19 +284,27 @@ class Session:
             lane = self._lanes[execution_id].output
             lane.available = max(lane.available, total)
 
-    def next_output(self) -> OutputWish | None:
-        """What may be sent now, the executions in turn; None while the windows are full or all is sent."""
+    def next_output(self, window_max: int = OUTPUT_WINDOW_BYTES) -> OutputWish | None:
+        """What may be sent now, the executions in turn; None while the windows are full or all is sent.
+
+        `window_max` bounds each execution's window, besides what the hub gave.
+        """
         if self.welcome is None or self._stage not in {Stage.RESUMING, Stage.OPEN}:
             return None
         under_way = sum(lanes.output.in_flight for lanes in self._lanes.values())
         free = min(OUTPUT_DATA_MAX_BYTES, self.welcome.connection_window_bytes - under_way)
+        window = min(window_max, self.welcome.output_window_bytes)
         for execution_id, lanes in self._lanes.items():
-            room = min(free, lanes.output.room(self.welcome.output_window_bytes))
+            room = min(free, lanes.output.room(window))
             if room > 0:
                 # To the end of the row, so that a flood of one does not starve the others.
                 self._lanes[execution_id] = self._lanes.pop(execution_id)
                 return OutputWish(execution_id=execution_id, start=lanes.output.sent, limit=room)
         return None
+
+    def under_way(self, execution_id: str) -> int:
+        """Bytes of its output that were sent and are not acknowledged."""
+        return self._lanes[execution_id].output.in_flight if execution_id in self._lanes else 0
 
     def output_sent(self, execution_id: str, end: int) -> None:
         """A frame whose last byte is before `end` was given to the link."""
@@ -322,39 +328,39 @@ class Session:
 
     # --- time --------------------------------------------------------------------------------------------------------
 
-    def tick(self, moment: Moment, readiness: Readiness) -> list[Effect]:
-        """To be called every second or so: heartbeat, silence, a handshake that takes too long (P8)."""
-        now = moment.monotonic
+    def due_at(self) -> float:
+        """When `tick` has something to do, on the clock of `Moment.monotonic`; `receive` and `inventory` may change it.
+
+        What is heard meanwhile only makes it later.
+        """
         if self._stage is Stage.CLOSED:
+            return float("inf")
+        if self.welcome is None:
+            return self._began_at + HANDSHAKE_S
+        dues = [self._heard_at + self.welcome.silence_s * _SILENT_SHARE]
+        if self._stage is not Stage.OPEN:
+            dues.append(self._began_at + _RESUME_S)
+        if self._stage is not Stage.WELCOMED:
+            dues.append(self._beats.due_at(self.welcome.heartbeat_s))
+        return min(dues)
+
+    def tick(self, moment: Moment, readiness: Readiness) -> list[Effect]:
+        """To be called at `due_at`, or sooner: heartbeat, silence, a handshake that takes too long (P8)."""
+        now = moment.monotonic
+        if now < self.due_at():
             return []
         if self.welcome is None:
-            if now - self._began_at > HANDSHAKE_S:
-                return self._close(CloseReason.HANDSHAKE, f"no welcome within {HANDSHAKE_S:.0f} s")
-            return []
-        if self._stage in {Stage.WELCOMED, Stage.RESUMING} and now - self._began_at > _RESUME_S:
+            return self._close(CloseReason.HANDSHAKE, f"no welcome within {HANDSHAKE_S:.0f} s")
+        if self._stage is not Stage.OPEN and now >= self._began_at + _RESUME_S:
             return self._close(CloseReason.HANDSHAKE, f"the resume was not answered within {_RESUME_S:.0f} s")
-        if now - self._heard_at > self.welcome.silence_s:
+        if now >= self._heard_at + self.welcome.silence_s * _SILENT_SHARE:
             return self._close(CloseReason.SILENCE, f"nothing heard for {self.welcome.silence_s:.0f} s")
-        if self._beats and now - self._beat_at < self.welcome.heartbeat_s:
-            return []
         return self.heartbeat(moment, readiness)
 
     def heartbeat(self, moment: Moment, readiness: Readiness) -> list[Effect]:
         """A heartbeat now, also out of turn when readiness changed."""
-        if self._stage not in {Stage.RESUMING, Stage.OPEN}:
-            return []
-        self._beat_at = moment.monotonic
-        self._beats += 1
-        self._sent_beats[self._beats] = moment.stamp
-        self._sent_beats.pop(self._beats - _HEARTBEATS_REMEMBERED, None)
-        beat = Heartbeat(
-            number=self._beats,
-            stamp=moment.stamp,
-            ready=readiness.ready,
-            unfit=readiness.unfit,
-            running=readiness.running,
-        )
-        return [Send(message=beat)]
+        is_heard = self._stage in {Stage.RESUMING, Stage.OPEN}
+        return [Send(message=self._beats.next(moment, readiness))] if is_heard else []
 
     def heard(self, now: float) -> None:
         """Any byte counts as life, a pong too."""
@@ -362,17 +368,23 @@ class Session:
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def _track(self, execution_id: str) -> _Lanes:
+    def _make_lanes(self, execution_id: str, facts: int = 0, output_bytes: int = 0) -> Lanes:
+        made = Lanes(FactLane(facts, self._fact_window, execution_id), OutputLane(output_bytes))
+        self._lanes[execution_id] = made
+        return made
+
+    def _track(self, execution_id: str) -> Lanes:
         """The lanes of an execution; new ones begin at zero, for it began on this connection."""
-        lanes = self._lanes.get(execution_id)
-        if lanes is None:
-            lanes = self._lanes[execution_id] = _Lanes()
+        if execution_id not in self._lanes:
+            lanes = self._make_lanes(execution_id)
             lanes.facts.begin(0)
             lanes.output.begin(0, 0)
-        return lanes
+        return self._lanes[execution_id]
 
     def _reading(self, execution_id: str, wish: FactWish | None) -> list[Effect]:
-        return [] if wish is None else [ReadFacts(execution_id=execution_id, wish=wish)]
+        own: list[Effect] = [] if wish is None else [ReadFacts(execution_id=execution_id, wish=wish)]
+        others = self._fact_window.served()
+        return own + [ReadFacts(execution_id=lane.execution_id, wish=its) for lane, its in others]
 
     def _close(self, reason: CloseReason, message: str) -> list[Effect]:
         self._stage = Stage.CLOSED

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -22,6 +23,8 @@ from agent.wire.messages import (
     ToHub,
     Welcome,
 )
+from agent.wire.screens import ShowScreen
+from agent.wire.watching import FilesTaken, Watch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,8 @@ class Joining:
     last_epoch: int
     commit_position: int
     runner_nonce: str
+    store_id: str = ""
+    """The store that the position counts in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +122,15 @@ class Opened:
     """The exchange is open: offer the free slots."""
 
 
+Order: TypeAlias = Interrupt | Collect | SetLimits | Forget | Desired | Drain | Watch | FilesTaken | ShowScreen
+"""Messages that a session hands on as they are."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deliver:
     """A message for the executions, slots or builds; acted on before anything is awaited."""
 
-    message: Resumed | Start | Query | Stop | Interrupt | Collect | SetLimits | Forget | Desired | Drain
+    message: Resumed | Start | Query | Stop | Order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +168,8 @@ class HeartbeatAcked:
 
     sent: Stamp
     commit_position: int
+    hub_at: datetime | None = None
+    """The hub's time when it answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

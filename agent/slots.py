@@ -106,6 +106,10 @@ class Slots:
         """Slots that are empty and not ready: somebody makes an idle shim and a work folder for them."""
         return [slot.number for slot in self._slots if slot.used_by is None and not slot.is_ready]
 
+    def is_taken(self, number: int) -> bool:
+        """Whether an execution has this slot."""
+        return number < len(self._slots) and self._slots[number].used_by is not None
+
     def stuck(self) -> list[Slot]:
         """Slots whose last tree has survivors."""
         return [slot for slot in self._slots if slot.is_stuck]

@@ -4,8 +4,11 @@ A fact is durable when `add` returns, and only then may be sent. What arrives wh
 group; nothing waits for company. Facts of an execution go when it is forgotten; a tombstone (execution, task, fence,
 outcome) stays 30 days, so that neither its order nor a lower fence of its task ever starts anything here again (D8).
 
-A damaged or newer file is refused and left as it is (G9, R41). When the disk fails, `failure` is set: the process must
-end, because what it believes to be durable may not be (G9).
+The file has room of its own: 1 MiB is allocated in it and in its journal, for what ends an execution, so that a report,
+an exit and a final fit on a disk that is full.
+
+A damaged or newer file is refused and left as it is (`agent.spool_check`). When the disk fails, `failure` is set: the
+process must end, because what it believes to be durable may not be (G9).
 """
 
 import asyncio
@@ -16,15 +19,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
-from agent.errors import SetupError
+from agent.spool_check import SPOOL_VERSION, look_at
+from agent.spool_room import ROOM, begin_journal_anew, fill, is_full, is_tight, take_room
 from agent.wire.facts import Fact
 
 T = TypeVar("T")
-SPOOL_VERSION = 1
 TOMBSTONE_DAYS = 30
-_GROUP_MAX = 256
+GROUP_MAX = 256
+_VITAL = frozenset({"started", "void", "stop", "report", "exit", "final"})
 _SCHEMA = """
 CREATE TABLE facts(
     execution_id TEXT NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL,
@@ -55,42 +59,67 @@ class Tombstone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Operation:
+class Operation:
+    """One reading or writing step that waits for its group; `done` is told after COMMIT."""
+
     run: Callable[[sqlite3.Connection], object]
     loop: asyncio.AbstractEventLoop
     done: "asyncio.Future[object]"
+    is_vital: bool = True
+    """Whether the room that is kept is for this, too; a step that needs none is."""
+
+
+Failed = Callable[[Exception, asyncio.AbstractEventLoop], None]
+"""Called when the disk failed, from wherever groups are committed."""
+
+
+class Groups(Protocol):
+    """Where operations become groups, and groups are committed (`commit`)."""
+
+    def put(self, operation: Operation) -> None:
+        """Take an operation into the next group; returns at once."""
+        ...
+
+    async def close(self) -> None:
+        """Commit what waits, then close the file."""
+        ...
 
 
 class Spool:
     """Open with `Spool.open`; call the rest from one event loop."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._waiting: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
+    def __init__(self, groups: Callable[[Failed], Groups]) -> None:
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Fails with the disk's error; await it, and end the process."""
-        self._thread = threading.Thread(target=self._serve, name="spool", daemon=True)
-        self._thread.start()
+        self._groups = groups(self._fail)
 
     @classmethod
-    async def open(cls, path: Path) -> "Spool":
-        """Open or make the file. Raises SetupError when it is damaged or of a newer version; it is left as it is."""
-        return cls(await asyncio.to_thread(_open, path))
+    async def open(cls, path: Path, starts: int = 0) -> "Spool":
+        """Open or make the file. `starts`: how many its home has counted.
+
+        Raises SetupError when it is damaged, of a newer version, or knows fewer starts; not a byte of it is changed.
+        """
+        connection = await asyncio.to_thread(_open, path, starts)
+        return cls(lambda failed: ThreadedGroups(connection, failed))
 
     async def close(self) -> None:
         """Commit what waits, then close."""
-        self._waiting.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await self._groups.close()
         self.failure.cancel()
 
-    async def add(self, *facts: Fact) -> bool:
+    async def add(self, *facts: Fact, may_use_room: bool = True) -> bool:
         """Keep facts in one commit; durable on return. False when one (or its only one of a kind) was there already.
 
-        Raises SpoolFullError: none was kept.
+        The room that is kept is for what is vital, unless it may not be used. Raises SpoolFullError: none was kept.
         """
         rows = [(fact.execution_id, fact.seq, fact.body.kind, fact.model_dump_json().encode()) for fact in facts]
         insert = "INSERT INTO facts VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
-        return await self._do(lambda db: db.executemany(insert, rows).rowcount == len(rows))
+        is_vital = may_use_room and all(fact.body.kind in _VITAL for fact in facts)
+        return await self._do(lambda db: db.executemany(insert, rows).rowcount == len(rows), is_vital=is_vital)
+
+    async def keep_room(self) -> None:
+        """Take again the room that was needed; nothing where it is there. Raises SpoolFullError."""
+        await self._do(fill)
 
     async def read(self, execution_id: str, after: int = 0, limit: int = -1) -> list[Fact]:
         """Facts of an execution in their order."""
@@ -102,6 +131,11 @@ class Spool:
         """Executions that have facts here."""
         rows = await self._do(lambda db: db.execute("SELECT DISTINCT execution_id FROM facts").fetchall())
         return [name for (name,) in rows]
+
+    async def count(self) -> int:
+        """Facts that are kept here."""
+        rows = await self._do(lambda db: db.execute("SELECT count(*) FROM facts").fetchall())
+        return int(rows[0][0])
 
     async def bury(self, stone: Tombstone, now: datetime) -> None:
         """Remove the facts and leave the tombstone, in one step; old tombstones go."""
@@ -131,55 +165,129 @@ class Spool:
         upsert = "INSERT INTO notes VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET value = max(value, excluded.value)"
         await self._do(lambda db: db.execute(upsert, (name, value)).rowcount)
 
-    async def _do(self, run: Callable[[sqlite3.Connection], T]) -> T:
+    async def notes(self, prefix: str) -> list[tuple[str, int]]:
+        """(name, number) of the notes whose names begin so."""
+        select = "SELECT name, value FROM notes WHERE substr(name, 1, ?) = ?"
+        return await self._do(lambda db: db.execute(select, (len(prefix), prefix)).fetchall())
+
+    async def keep_only_note(self, prefix: str, name: str, value: int) -> None:
+        """Keep a number, and no other note whose name begins so; it only grows."""
+        upsert = "INSERT INTO notes VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET value = max(value, excluded.value)"
+        forget = "DELETE FROM notes WHERE substr(name, 1, ?) = ? AND name <> ?"
+
+        def run(db: sqlite3.Connection) -> None:
+            db.execute(forget, (len(prefix), prefix, prefix + name))
+            db.execute(upsert, (prefix + name, value))
+
+        await self._do(run)
+
+    async def _do(self, run: Callable[[sqlite3.Connection], T], *, is_vital: bool = True) -> T:
         loop = asyncio.get_running_loop()
-        operation = _Operation(run=run, loop=loop, done=loop.create_future())
-        self._waiting.put(operation)
+        operation = Operation(run=run, loop=loop, done=loop.create_future(), is_vital=is_vital)
+        self._groups.put(operation)
         # Shielded: who stops waiting for a fact does not take it back.
         return cast("T", await asyncio.shield(operation.done))
 
-    # --- in the thread -----------------------------------------------------------------------------------------------
+    def _fail(self, error: Exception, loop: asyncio.AbstractEventLoop) -> None:
+        loop.call_soon_threadsafe(_set_exception, self.failure, error)
+
+
+class ThreadedGroups:
+    """`Groups` in a thread of their own: what arrives during a commit makes the next group."""
+
+    def __init__(self, connection: sqlite3.Connection, failed: Failed) -> None:
+        self._connection = connection
+        self._failed = failed
+        self._waiting: queue.SimpleQueue[Operation | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, name="spool", daemon=True)
+        self._thread.start()
+
+    def put(self, operation: Operation) -> None:
+        """Take an operation into the next group; returns at once."""
+        self._waiting.put(operation)
+
+    async def close(self) -> None:
+        """Commit what waits, then close the file."""
+        self._waiting.put(None)
+        await asyncio.to_thread(self._thread.join)
 
     def _serve(self) -> None:
         is_open = True
         while is_open:
             group, is_open = self._next_group()
             if group:
-                _commit(self._connection, group, self._fail)
+                commit(self._connection, group, self._failed)
         self._connection.close()
 
-    def _next_group(self) -> tuple[list[_Operation], bool]:
-        group: list[_Operation] = []
+    def _next_group(self) -> tuple[list[Operation], bool]:
+        group: list[Operation] = []
         operation = self._waiting.get()
         while operation is not None:
             group.append(operation)
-            if len(group) == _GROUP_MAX or self._waiting.empty():
+            if len(group) == GROUP_MAX or self._waiting.empty():
                 return group, True
             operation = self._waiting.get()
         return group, False
 
-    def _fail(self, error: Exception, loop: asyncio.AbstractEventLoop) -> None:
-        loop.call_soon_threadsafe(_set_exception, self.failure, error)
+
+def commit(db: sqlite3.Connection, group: Sequence[Operation], failed: Failed) -> None:
+    """Run a group in one transaction, and answer each of it after COMMIT returned.
+
+    On a full disk the room that is kept is for what is vital; the rest is refused until it is there again.
+    """
+    if not all(operation.is_vital for operation in group) and is_tight(db):
+        _commit_what_fits(db, group, failed)
+        return
+    try:
+        results = _run(db, group)
+    except sqlite3.Error as error:
+        if is_full(error):
+            _commit_what_fits(db, group, failed)
+        else:
+            _refuse(group, error, failed)
+    else:
+        _answer(group, results)
 
 
-def _commit(db: sqlite3.Connection, group: Sequence[_Operation], fail: Callable[..., None]) -> None:
-    results: list[object] = []
+def _run(db: sqlite3.Connection, group: Sequence[Operation], *, with_room: bool = False) -> list[object]:
+    """Run a group in one transaction. Raises sqlite3.Error; then nothing of it was done."""
     try:
         db.execute("BEGIN IMMEDIATE")
-        results.extend(operation.run(db) for operation in group)
+        if with_room:
+            db.execute("DELETE FROM room")
+        results = [operation.run(db) for operation in group]
         db.execute("COMMIT")
-    except sqlite3.Error as error:
+    except sqlite3.Error:
         if db.in_transaction:
             db.execute("ROLLBACK")
-        is_full = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
-        if not is_full:
-            fail(error, group[0].loop)
-        answer = SpoolFullError("the disk is full") if is_full else error
-        for operation in group:
-            operation.loop.call_soon_threadsafe(_set_exception, operation.done, answer)
-        return
+        raise
+    return results
+
+
+def _commit_what_fits(db: sqlite3.Connection, group: Sequence[Operation], failed: Failed) -> None:
+    vital = [operation for operation in group if operation.is_vital]
+    _refuse([operation for operation in group if not operation.is_vital], SpoolFullError(), failed)
+    try:
+        begin_journal_anew(db)
+        results = _run(db, vital, with_room=True) if vital else []
+    except sqlite3.Error as error:
+        _refuse(vital, error, failed)
+    else:
+        _answer(vital, results)
+
+
+def _answer(group: Sequence[Operation], results: Sequence[object]) -> None:
     for operation, result in zip(group, results, strict=True):
         operation.loop.call_soon_threadsafe(_set_result, operation.done, result)
+
+
+def _refuse(group: Sequence[Operation], error: sqlite3.Error | SpoolFullError, failed: Failed) -> None:
+    no_room = isinstance(error, SpoolFullError) or is_full(error)
+    if group and not no_room:
+        failed(error, group[0].loop)
+    answer = SpoolFullError("the disk is full") if no_room else error
+    for operation in group:
+        operation.loop.call_soon_threadsafe(_set_exception, operation.done, answer)
 
 
 def _set_result(future: "asyncio.Future[object]", result: object) -> None:
@@ -192,18 +300,16 @@ def _set_exception(future: "asyncio.Future[None] | asyncio.Future[object]", erro
         future.set_exception(error)
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    is_new = not path.exists()
+def _open(path: Path, starts: int) -> sqlite3.Connection:
+    look_at(path, starts)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=32)
     try:
-        if not is_new:
-            _check(db, path)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            # In one transaction: a crash leaves an empty file, which is made anew.
-            db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SPOOL_VERSION}; COMMIT;")
+        # Where zeros are written over what is removed (Debian's SQLite), removing needs the room that it gives.
+        db.execute("PRAGMA secure_delete = FAST").fetchall()
+        make_tables(db)
+        take_room(db)
     except BaseException:
         db.close()
         raise
@@ -211,13 +317,7 @@ def _open(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _check(db: sqlite3.Connection, path: Path) -> None:
-    try:
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        answer = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.DatabaseError as error:
-        raise SetupError(f"{path} is damaged ({error}); it was left as it is") from error
-    if version > SPOOL_VERSION:
-        raise SetupError(f"{path} was written by a newer botyard-agent (spool {version}); it was left as it is")
-    if answer != "ok":
-        raise SetupError(f"{path} is damaged ({answer}); it was left as it is")
+def make_tables(db: sqlite3.Connection) -> None:
+    """Make the tables of an empty spool, in one transaction: a crash leaves an empty file, which is made anew."""
+    if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+        db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {ROOM}; PRAGMA user_version = {SPOOL_VERSION}; COMMIT;")

@@ -11,15 +11,17 @@ After `verdict.kind is STARTED` connect with `ShimClient.connect(folder, order.n
 returns when the shim has ended (for an adopted one: `agent.process_watch.wait_gone(verdict.pid, verdict.start)`);
 `running.close()` lets go of its descriptors.
 
-`zygote_posix.py`: a zygote that forks (Linux, macOS). `zygote_windows.py`: the next process started ahead; it has been
-type-checked and read, but no test of ours has run it on Windows yet.
+`zygote_posix.py`: a zygote that forks (Linux, macOS). `zygote_windows.py`: the next process started ahead, seen under
+Wine (`tests/windows`).
 """
 
 import sys
 
+from agent.shims_port import ZygoteGone
+
 if sys.platform == "win32":
-    from agent.zygote_windows import IdleShim, RunningShim, Zygote, ZygoteGone
+    from agent.zygote_windows import IdleShim, RunningShim, Zygote
 else:
-    from agent.zygote_posix import IdleShim, RunningShim, Zygote, ZygoteGone
+    from agent.zygote_posix import IdleShim, RunningShim, Zygote
 
 __all__ = ["IdleShim", "RunningShim", "Zygote", "ZygoteGone"]

@@ -5,6 +5,7 @@ The processes themselves: `agent/shim/zygote_process.py`, `agent/shim/idle.py`.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -21,20 +22,17 @@ from agent.process import start_of
 from agent.process_watch import is_gone, wait_gone
 from agent.shim.channel import receive_with
 from agent.shim.client import ShimGone
-from agent.shim.handover import IDLE, read_answer, send_order
+from agent.shim.handover import IDLE, send_order
 from agent.shim.order import ShimOrder
-from agent.shim.verdict import Verdict, VerdictDesk, VerdictError
-from agent.wire.words import VoidReason
+from agent.shim.verdict import Verdict, VerdictDesk
+from agent.shims_port import RunningShim as AnyRunningShim
+from agent.shims_port import ZygoteGone
+from agent.verdict_wait import VERDICT_S, await_verdict
 
-VERDICT_S = 30.0
-"""core.md D1: 30 s after hand-over the daemon links `void` in any case."""
 STOP_S = 5.0
 COMES_BACK_S = 0.03
+FORK_AGAIN_S = 1.0
 _FORK = b"fork"
-
-
-class ZygoteGone(ConnectionError):  # noqa: N818 - it says what is
-    """The zygote has ended; idle shims that were not taken have ended with it."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -50,20 +48,8 @@ class RunningShim:
     _channel: socket.socket
 
     async def verdict(self, desk: VerdictDesk, within_s: float = VERDICT_S) -> Verdict:
-        """Return the durable verdict on the order.
-
-        The shim's answer, where it comes; after the shim's death without one, or when the time is over, the verdict
-        that holds after our own `void` was linked: which may be `started` all the same (core.md D1).
-        """
-        try:
-            async with asyncio.timeout(within_s):
-                data = await _receive(self._channel)
-        except TimeoutError:
-            return await asyncio.to_thread(desk.link_void, self.folder, VoidReason.SHIM_GONE, "no verdict in time")
-        try:
-            return read_answer(data)
-        except VerdictError:
-            return await asyncio.to_thread(desk.link_void, self.folder, VoidReason.SHIM_GONE, "the shim has ended")
+        """Return the durable verdict on the order (`agent/verdict_wait.py`)."""
+        return await await_verdict(_receive(self._channel), self.folder, desk, within_s)
 
     async def wait_gone(self) -> None:
         """Return when the shim has ended."""
@@ -192,27 +178,29 @@ class Zygote:
                 return shim
             if not self.is_alive:
                 raise ZygoteGone("the zygote has ended")
-            if self._out and not self._asked and await self._is_one_back():
-                continue
-            self._fill(at_least=1)
+            if self._out and not self._asked:
+                await self._wait_for_one_back()
+                # Looked for, whatever the wait said: on a loop that stood still its end and the shim come together.
+                if self._idle or not self.is_alive:
+                    continue
+            # Cleared first: a zygote that can not be asked any more is closed in here, and says so by this event.
             self._arrived.clear()
+            self._fill(at_least=1)
             await self._arrived.wait()
 
-    async def _is_one_back(self) -> bool:
+    async def _wait_for_one_back(self) -> None:
         """A slot is mostly empty a moment before its own shim is back: wait for that rather than fork another."""
         self._arrived.clear()
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(COMES_BACK_S):
                 await self._arrived.wait()
-        except TimeoutError:
-            return False
-        return True
 
-    def expect(self, running: RunningShim) -> None:
+    def expect(self, running: AnyRunningShim) -> None:
         """Take a shim whose order said `comes_back` for another one when its bot has ended; call after its verdict.
 
         What `running` holds is the zygote's from here on.
         """
+        assert isinstance(running, RunningShim)
         if not self.is_alive or running.zygote != self.pid:
             # Below a shim without its zygote nobody would end what it leaves behind.
             running.close()
@@ -290,7 +278,8 @@ class Zygote:
         self._asked = max(0, self._asked - 1)
         body = json.loads(data)
         if "error" in body or not descriptors:
-            # It could not fork now; the next `take` asks again.
+            # It could not fork now; who waits asks again, but not at once.
+            asyncio.get_running_loop().call_later(FORK_AGAIN_S, self._arrived.set)
             return
         channel = socket.socket(fileno=descriptors[0])
         channel.setblocking(False)

@@ -9,13 +9,16 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from agent.ports import Disk, SystemClock, SystemDisk
 from agent.ports.clock import Clock
+from agent.ports.notify import own_notifier
+from agent.ports.stalls import stalls_told
 from agent.ports.tools import run_tool
-from hub import data_folder, runners
+from hub import data_folder, descriptors, runners
 from hub.config import Settings
 from hub.context import Hub
 from hub.domain.access import SecretKind
@@ -24,18 +27,32 @@ from hub.identity import load_identity
 from hub.listening import listening, try_address
 from hub.services import access
 from hub.services import runners as runner_services
+from hub.services.breaker_clock import BreakerClock
 from hub.services.certificates import CertificateWatch
 from hub.services.deployments import Deployments, ResolverLoop
+from hub.services.event_watcher import EventWatcher
+from hub.services.failing_runners import FailingRunners
+from hub.services.held_loops import HeldWatch, PositionWatch
+from hub.services.item_clock import ItemClock
+from hub.services.late_dependents import LateDependents
 from hub.services.long_waits import LongWaits
 from hub.services.loops import DesiredBuilds, Dispatcher, DueClock, OutputEnds, StaleAlerts
 from hub.services.perform import Performer
+from hub.services.queue_watcher import QueueWatcher
 from hub.services.resolve import RequirementResolver
+from hub.services.room_watch import RoomWatch
 from hub.services.signals import Signals
-from hub.services.sweeps import Sweeper
+from hub.services.sweeps import Sweeper, Times
+from hub.services.trigger_clock import TriggerClock
+from hub.services.watched_folders import WatchedFolders
+from hub.services.window_clock import WindowClock
 from hub.starting import why_not
+from hub.storage.address import Address
 from hub.storage.blobs import FolderBlobs
+from hub.storage.ending_disk import EndingDisk
 from hub.storage.opening import Options, open_store
 from hub.storage.outputs import Outputs
+from hub.storage.room import Room
 from hub.storage.settling import end_process
 from hub.storage.store import Store
 from hub.tls import Certificates
@@ -50,6 +67,7 @@ _SWITCH_S = 0.0005
 def run(settings: Settings) -> int:
     """Run a hub until SIGTERM or SIGINT; the exit code: 0, or 78 when it can't be started so."""
     sys.setswitchinterval(_SWITCH_S)
+    descriptors.make_room()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         with data_folder.held(settings.data, SystemDisk()), asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -75,12 +93,15 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _until_signal(settings: Settings) -> None:
-    stop = asyncio.Event()
+    stop, manager = asyncio.Event(), own_notifier()
     _on_signals(stop.set)
     async with serving(settings) as hub:
         del hub
-        await stop.wait()
+        manager.send(READY="1", STATUS="listening")
+        with stalls_told():
+            await stop.wait()
         log.info("stopping")
+        manager.send(STOPPING="1")
 
 
 def _on_signals(stop: Callable[[], None]) -> None:
@@ -96,15 +117,17 @@ def _on_signals(stop: Callable[[], None]) -> None:
 @asynccontextmanager
 async def serving(settings: Settings, *, clock: Clock | None = None, disk: Disk | None = None) -> AsyncIterator[Hub]:
     """A hub that listens while the block runs. The caller holds the data folder."""
-    clock, disk = clock or SystemClock(), disk or SystemDisk()
+    clock, disk = clock or SystemClock(), disk or EndingDisk(end_process)
+    data_folder.check_whole(settings.data)
     tls = await asyncio.to_thread(_certificates, settings, clock)
     await try_address(settings)
     async with AsyncExitStack() as stack:
         sessions, signals = runners.Sessions(clock.boot_ns), Signals()
         book = CreditBook(clock.monotonic)
-        outputs = Outputs(settings.data / "outputs", disk, on_fatal=end_process)
+        room = await asyncio.to_thread(_room, settings)
+        outputs = Outputs(settings.data / "outputs", disk, on_fatal=end_process, room=room)
         performer = Performer(book, sessions, signals, outputs.end)
-        options = Options(on_effect_error=performer.on_error)
+        options = Options(on_effect_error=performer.on_error, on_full=room.note_full)
         url = settings.database_url
         store = await stack.enter_async_context(
             open_store(url, clock=clock, perform=performer.perform, options=options)
@@ -126,6 +149,7 @@ async def serving(settings: Settings, *, clock: Clock | None = None, disk: Disk 
             deployments=Deployments(store, blobs, clock, resolver),
             identity=await asyncio.to_thread(load_identity, settings.data, disk),
             signals=signals,
+            room=room,
         )
         await store.write(runner_services.close_sessions_of, hub.identity.hub_id)
         await stack.enter_async_context(_loops(hub, resolver, tls))
@@ -145,20 +169,37 @@ async def _first_start(settings: Settings, disk: Disk, store: Store) -> None:
         sys.stdout.flush()
 
 
-@asynccontextmanager
-async def _loops(hub: Hub, resolver: ResolverLoop, tls: Certificates | None) -> AsyncIterator[None]:
-    """The hub's loops in one group; one that fails ends the hub."""
+def loops_of(hub: Hub) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+    """What a hub does by itself, whatever it listens on: each runs for ever."""
     settings = hub.settings
-    loops = {
-        "dispatch": Dispatcher(hub.store, hub.book, hub.signals, settings.sweep_s).run,
+    times = Times(sweep_s=settings.sweep_s, output_grace_s=settings.output_grace_s)
+    return {
+        "dispatch": Dispatcher(hub.store, hub.book, hub.signals, settings.sweep_s, hub.room).run,
+        "room": RoomWatch(hub.store, hub.room, hub.signals).run,
+        "commit position": PositionWatch(hub.store, hub.signals).run,
+        "held": HeldWatch(hub.store, hub.clock, settings.held_s).run,
         "due": DueClock(hub.store, hub.signals, hub.clock).run,
+        "queue triggers": QueueWatcher(hub.store, hub.signals, hub.clock, hub.room).run,
+        "event triggers": EventWatcher(hub.store, hub.signals, hub.room).run,
+        "items": ItemClock(hub.store, hub.signals, hub.clock).run,
+        "triggers": TriggerClock(hub.store, hub.signals, hub.clock, hub.room).run,
+        "breakers": BreakerClock(hub.store, hub.signals, hub.clock).run,
+        "failing runners": FailingRunners(hub.store, hub.signals, settings.quarantine_after).run,
+        "windows": WindowClock(hub.store, hub.book, hub.signals, hub.clock).run,
+        "late dependents": LateDependents(hub.store, hub.signals).run,
         "desired": DesiredBuilds(hub.store, hub.book, hub.sessions, hub.signals).run,
+        "watched folders": WatchedFolders(hub.store, hub.sessions, hub.signals).run,
         "outputs": OutputEnds(hub.store, hub.outputs, hub.signals).run,
         "alerts": StaleAlerts(hub.store, hub.signals).run,
         "long waits": LongWaits(hub.store).run,
-        "sweep": Sweeper(hub.store, hub.sessions, hub.clock, settings.sweep_s, settings.output_grace_s).run,
-        "resolver": resolver.run,
+        "sweep": Sweeper(hub.store, hub.sessions, hub.clock, hub.identity.hub_id, times).run,
     }
+
+
+@asynccontextmanager
+async def _loops(hub: Hub, resolver: ResolverLoop, tls: Certificates | None) -> AsyncIterator[None]:
+    """The hub's loops in one group; one that fails ends the hub."""
+    loops = {**loops_of(hub), "resolver": resolver.run}
     if tls is not None:
         watch = CertificateWatch(hub.store, tls)
         loops["certificate"] = watch.run
@@ -170,6 +211,15 @@ async def _loops(hub: Hub, resolver: ResolverLoop, tls: Certificates | None) -> 
         finally:
             for task in running:
                 task.cancel()
+
+
+def _room(settings: Settings) -> Room:
+    """The reserves: where the data lies, and where a database of its own does."""
+    database = Address.parse(settings.database_url).path
+    folders = [settings.data] if database is None else [settings.data, database.parent]
+    room = Room((folder for folder in folders if folder.is_dir()), settings.disk_reserve)
+    room.begin()
+    return room
 
 
 def _certificates(settings: Settings, clock: Clock) -> Certificates | None:

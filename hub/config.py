@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import ByteSize, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hub.proxied import Network, parse_networks
+from hub.storage.room import RESERVE_BYTES
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -29,10 +30,15 @@ class Settings(BaseSettings):
         default="", description="addresses and networks of proxies whose X-Forwarded-* count, by comma"
     )
 
+    disk_reserve: ByteSize = Field(
+        default=ByteSize(RESERVE_BYTES), description="room kept on the disk for deletes, cancels and settling, as 64MiB"
+    )
     output_grace_s: float = Field(default=600.0, gt=0, description="wait for the rest of an output before settling")
     admissions_per_s: float = Field(default=200.0, gt=0, description="runner connections admitted a second")
     stop_grace_s: float = Field(default=8.0, gt=0, description="longest orderly stop before the process just ends")
     silence_s: float = Field(default=35.0, gt=0, description="a link without a byte for this long is dead")
+    held_s: float = Field(default=120.0, gt=0, description="a restored hub releases nothing by itself before")
+    quarantine_after: int = Field(default=5, ge=2, description="a runner's failures in a row that end its work")
     sweep_s: float = Field(default=5.0, gt=0, description="between two safety sweeps")
 
     @model_validator(mode="after")

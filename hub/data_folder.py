@@ -8,10 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent.ports import Disk
+from agent.ports.files import sweep_drafts
 
 LOCK_FILE = "hub.lock"
 ADDRESS_FILE = "hub.json"
 ADMIN_TOKEN_FILE = "admin-token"  # noqa: S105 - a file's name
+RESTORING = "restoring"
+"""A folder that is there while a backup is put back, and for as long as that was cut off."""
 
 
 class DataInUse(Exception):  # noqa: N818 - a state of the folder
@@ -21,6 +24,19 @@ class DataInUse(Exception):  # noqa: N818 - a state of the folder
         super().__init__(f"another hub runs on {data}; stop it, or give this one --data of its own")
 
 
+class HalfRestored(Exception):  # noqa: N818 - a state of the folder
+    """Somebody began to put a backup back here, and did not end."""
+
+    def __init__(self, data: Path) -> None:
+        super().__init__(f"a restore into {data} was cut off: empty the folder and run botyard hub restore again")
+
+
+def check_whole(data: Path) -> None:
+    """Raise HalfRestored for a folder into which a backup was put only in part (R20)."""
+    if (data / RESTORING).exists():
+        raise HalfRestored(data)
+
+
 @contextmanager
 def held(data: Path, disk: Disk) -> Iterator[None]:
     """Hold the folder while the block runs; it is made (0700) when it is not there. Raises DataInUse, OSError."""
@@ -28,6 +44,7 @@ def held(data: Path, disk: Disk) -> Iterator[None]:
     file = os.open(data / LOCK_FILE, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:
         _lock(file, data)
+        sweep_drafts(disk, data)
         yield
     finally:
         os.close(file)  # the system gives the lock back with the descriptor, also after a crash

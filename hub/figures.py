@@ -28,6 +28,8 @@ class Figures(Collector):
         yield GaugeMetricFamily("botyard_runner_sessions", "Runners connected to this hub.", value=len(live))
         yield GaugeMetricFamily("botyard_slots_free", "Slot credits that could be given out now.", value=free)
         yield GaugeMetricFamily("botyard_outputs_awaited", "Ended executions whose output is awaited.", value=waiting)
+        full = float(self._hub.room.is_full)
+        yield GaugeMetricFamily("botyard_read_only", "1 while the disk is full and nothing new is taken.", value=full)
         if self._tls is not None:
             ends = self._tls.pair.not_after.timestamp()
             yield GaugeMetricFamily("botyard_tls_not_after_seconds", "When the certificate ends.", value=ends)

@@ -8,6 +8,7 @@ from hub.context import Hub
 from hub.errors import Unavailable
 from hub.runners import Sessions
 from hub.storage import events
+from hub.storage.room import READ_ONLY
 from hub.tls import Certificates
 
 _READY_S = 5.0
@@ -26,8 +27,9 @@ def mount(app: web.Application, hub: Hub, sessions: Sessions, tls: Certificates 
         except (Unavailable, TimeoutError) as error:
             return web.Response(status=503, text=f"not ready: {error}\n")
         # A certificate that ends soon makes nobody less ready; it is said where people and monitors look.
-        warning = tls.warning if tls is not None else ""
-        return web.Response(text=f"ready\nwarning: {warning}\n" if warning else "ready\n")
+        # So is a full disk: reads, cancels and settling work, and runners keep what they can't bring yet (R14).
+        warnings = [tls.warning if tls is not None else "", f"read-only: disk. {READ_ONLY}" if hub.room.is_full else ""]
+        return web.Response(text="".join(["ready\n", *(f"warning: {text}\n" for text in warnings if text)]))
 
     async def metrics(_: web.Request) -> web.Response:
         from hub.figures import Figures, exposition

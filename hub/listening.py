@@ -10,6 +10,7 @@ from aiohttp import web
 from hub import api, data_folder, health, maestro, runners
 from hub.config import Settings
 from hub.context import HUB, Hub
+from hub.install import routes as install
 from hub.proxied import believing
 from hub.tls import Certificates
 
@@ -61,6 +62,7 @@ def _application(
     maestro.mount(app, hub)
     link = runners.mount(app, hub, sessions)
     health.mount(app, hub, sessions, tls)
+    install.mount(app, hub)
     if tls is not None or (hub.settings.public_url or "").startswith("https:"):
         app.on_response_prepare.append(_strict_transport)
     return app, link

@@ -19,9 +19,10 @@ _KEPT_MOST = 1024
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a task of an automation needs, and its released build."""
+    """What a task of an automation needs, its bot and the released build."""
 
     needs: dict[str, str]
+    bot_id: str
     build_id: str | None
 
 

@@ -4,13 +4,13 @@ import errno
 from collections.abc import Iterator
 
 from hub.config import Settings
-from hub.data_folder import DataInUse
+from hub.data_folder import DataInUse, HalfRestored
 from hub.identity import KEY_FILE
 from hub.storage.store import SchemaMismatch
 from hub.storage.unreachable import CannotOpen
 from hub.tls import BadCertificate
 
-_OURS = (DataInUse, SchemaMismatch, CannotOpen, BadCertificate)
+_OURS = (DataInUse, HalfRestored, SchemaMismatch, CannotOpen, BadCertificate)
 _NO_SUCH_ADDRESS = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_FOLDER = frozenset({errno.ENOTDIR, errno.EEXIST})

@@ -18,6 +18,8 @@ from agent.artifacts.walking import Found, FoundFile, find_files
 from agent.execution import IllegalEventError, Phase
 from agent.execution_events import ArtifactStored
 from agent.ports.files import Disk
+from agent.screens.pictures import GIVEN
+from agent.spool import SpoolFullError
 from agent.wire.facts import ArtifactFact
 from agent.wire.paths import UnsafePathError, check_path
 
@@ -30,6 +32,7 @@ POSTED = "posted"
 AT_ONCE = 4
 """Files of one execution that are under way together: small ones wait for answers, not for the line."""
 _TRIES = 3
+_FULL_DISK_PAUSE_S = 1.0
 _UNREADABLE = "cannot be read"
 
 
@@ -126,7 +129,7 @@ def is_any_left(keeper: "Keeper") -> bool:
 
 
 def _folders(keeper: "Keeper") -> list[Path]:
-    return [keeper.folder / POSTED, *(Path(folder) for folder in keeper.order.artifacts)]
+    return [keeper.folder / POSTED, keeper.folder / GIVEN, *(Path(folder) for folder in keeper.order.artifacts)]
 
 
 def _holds_anything(folder: Path) -> bool:
@@ -148,11 +151,23 @@ async def _note(keeper: "Keeper", file: FoundFile, digest: str) -> str:
         content_type=mimetypes.guess_type(file.name)[0] or "application/octet-stream",
     )
     try:
-        await keeper.do(ArtifactStored(artifact=fact))
+        await _told(keeper, ArtifactStored(artifact=fact))
     except IllegalEventError:
         return "came after the last fact"
     keeper.artifacts.stored[file.name] = digest
     return ""
+
+
+async def _told(keeper: "Keeper", event: ArtifactStored) -> None:
+    """Make it a fact, however long the disk is full. Raises IllegalEventError."""
+    while True:
+        try:
+            await keeper.do(event)
+        except SpoolFullError:
+            log.error("%s: the disk is full: %s waits", keeper.execution_id, event.artifact.name)  # noqa: TRY400
+            await asyncio.sleep(_FULL_DISK_PAUSE_S)
+        else:
+            return
 
 
 def _keep(disk: Disk, draft: Path, target: Path) -> None:

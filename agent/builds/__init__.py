@@ -26,7 +26,7 @@ from agent.builds.upkeep import Upkeep
 from agent.builds.uses import Uses
 from agent.builds.workfolder import WorkFolders
 from agent.config import CACHE_LIMIT_BYTES
-from agent.ports.files import Disk
+from agent.ports.files import Disk, sweep_drafts
 from agent.ports.tools import RunTool, run_tool
 from agent.ports.uv import find_uv
 
@@ -50,6 +50,8 @@ def open_workshop(
     store = FileStore(home / "files", disk)
     trees = Trees(home / "builds", store, disk)
     trees.sweep()
+    for folder in (home / "files", home / "prepared"):
+        sweep_drafts(disk, folder)
     interpreters = Interpreters(tools, tool, uv)
     uses = Uses()
     cleaner = Cleaner(home, disk, trees, limit_bytes)
@@ -69,7 +71,7 @@ def open_workshop(
     )
 
 
-def this_machine(hub_url: str, mode: Mode = Mode.SERVICE) -> Machine:
+def this_machine(hub_url: str, mode: Mode) -> Machine:
     """What launches take from this machine and process."""
     return Machine(mode=mode, variables=dict(os.environ), hub_url=hub_url)
 

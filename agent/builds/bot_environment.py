@@ -30,7 +30,7 @@ class Mode(StrEnum):
 
 
 _ALLOWED = frozenset({
-    *("PATH", "LANG", "LANGUAGE", "TZ", "SHELL", "USER", "LOGNAME", "DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY"),
+    *("PATH", "LANG", "LANGUAGE", "TZ", "SHELL", "USER", "LOGNAME"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
     *("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY"),
     *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "OS", "NUMBER_OF_PROCESSORS", "USERNAME"),
@@ -42,13 +42,15 @@ _DENIED = re.compile(
     r"CREDENTIALS_DIRECTORY|GITHUB_OUTPUT|GITHUB_STEP_SUMMARY|RC_API_",
     re.IGNORECASE,
 )
+_DESKTOP = frozenset({"DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY"})
+"""A bot gets its slot's, or none (`agent/desktops/given.py`)."""
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]")
 
 
 def inherited(mode: Mode, source: Mapping[str, str]) -> dict[str, str]:
     """What a bot gets of the daemon's own variables."""
     if mode is Mode.SESSION:
-        return {name: value for name, value in source.items() if not _DENIED.match(name)}
+        return {name: value for name, value in source.items() if not _DENIED.match(name) and name not in _DESKTOP}
     return {name: value for name, value in source.items() if name.upper() in _ALLOWED or name.startswith("LC_")}
 
 
@@ -61,6 +63,11 @@ def parameter_variables(parameters: Mapping[str, JsonValue], secret: frozenset[s
             continue
         variables.setdefault(f"BOTYARD_PARAM_{_NOT_IN_NAMES.sub('_', name).upper()}", text)
     return variables
+
+
+def account_variables(accounts: Mapping[str, str]) -> dict[str, str]:
+    """`BOTYARD_RESOURCE_<LABEL>`: the account that the task holds alone while it runs."""
+    return {f"BOTYARD_RESOURCE_{_NOT_IN_NAMES.sub('_', label).upper()}": accounts[label] for label in sorted(accounts)}
 
 
 def scalar_text(value: JsonValue) -> str | None:
@@ -115,9 +122,14 @@ def folder_variables(folder: Path, mode: Mode) -> dict[str, str]:
         "GITHUB_OUTPUT": str(results / "outputs"),
         "GITHUB_STEP_SUMMARY": str(results / "summary.md"),
     }
-    variables |= dict.fromkeys(("TMP", "TEMP", "TMPDIR"), str(make_short(folder)))
+    short = make_short(folder)
+    variables |= dict.fromkeys(("TMP", "TEMP", "TMPDIR"), str(short))
     if mode is Mode.SERVICE:
         variables |= {"USERPROFILE" if sys.platform == "win32" else "HOME": str(home)}
+        if sys.platform == "linux":
+            # Sockets lie there, whose names may be short only.
+            (short / "run").mkdir(mode=0o700, exist_ok=True)
+            variables["XDG_RUNTIME_DIR"] = str(short / "run")
     return variables
 
 

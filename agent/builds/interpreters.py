@@ -55,7 +55,7 @@ class Interpreters:
 
         An exact patch that can't be had becomes its minor version, which `tell` is told. Raises PreparationError.
         """
-        own = await self.describe(_own_python())
+        own = await self.describe(own_python())
         if admits(request, own.version):
             return own
         for wanted in _with_fallback(request):
@@ -101,9 +101,12 @@ class Interpreters:
         return Path(lines[-1]) if result.succeeded and lines else None
 
 
-def _own_python() -> Path:
+def own_python() -> Path:
     """The interpreter below the daemon's own virtual environment: environments must not stand on that."""
-    return Path(getattr(sys, "_base_executable", None) or sys.executable).resolve()
+    own = Path(getattr(sys, "_base_executable", None) or sys.executable).resolve()
+    # The Windows bundle's interpreter shows the daemon's packages to whatever stands on it: a bare one lies beside it.
+    beside = own.parent / "bots" / "python.exe"
+    return beside if sys.platform == "win32" and beside.exists() else own
 
 
 def _with_fallback(request: str) -> tuple[str, ...]:

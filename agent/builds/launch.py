@@ -14,6 +14,7 @@ from pathlib import Path
 
 from agent.builds.bot_environment import (
     Mode,
+    account_variables,
     folder_variables,
     inherited,
     parameter_variables,
@@ -114,7 +115,9 @@ def _variables(request: LaunchRequest, environment: Environment | None, machine:
     if environment is not None:
         env |= python_variables(environment.root, environment.scripts, env.get("PATH", ""))
     env |= parameter_variables(work.task.parameters, frozenset(work.secret_parameters))
+    env |= account_variables(work.accounts)
     env |= folder_variables(request.folder, machine.mode)
+    env |= request.desktop
     env |= _folders_of_build(request.folder / "work", work.build.launch, env)
     if work.build.launch.kind in _ROBOTS:
         env |= robot_variables(ROBOT_LISTENER, env)

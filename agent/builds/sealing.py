@@ -98,7 +98,8 @@ async def only_one(path: Path) -> AsyncIterator[None]:
     """Hold this lock file, against other processes of this machine that share the folder. Raises PreparationError."""
     with path.open("ab") as file:
         try:
-            await asyncio.wait_for(_take_lock(file.fileno()), LOCK_WAIT_S)
+            async with asyncio.timeout(LOCK_WAIT_S):
+                await _take_lock(file.fileno())
         except TimeoutError:
             raise PreparationError("another preparation of the same environment hangs", is_permanent=False) from None
         yield

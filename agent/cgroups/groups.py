@@ -73,6 +73,13 @@ def remove_group(group: Group) -> None:
         remove_cgroup(folder)
 
 
+def remove_groups_of(execution_id: str, hierarchies: Hierarchies | None = None) -> None:
+    """Remove what is empty of the groups of an execution, of which no more is known than its id."""
+    found = hierarchies or chosen()
+    for base in {*found.limits.values(), *([found.kill] if found.kill else [])}:
+        remove_cgroup(base / f"{_PREFIX}{execution_id}")
+
+
 def remove_leftovers(known: Collection[str], now: datetime, hierarchies: Hierarchies | None = None) -> int:
     """Remove empty groups of executions that are not `known`, as a crash leaves them; return how many.
 

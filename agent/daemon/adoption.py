@@ -1,6 +1,7 @@
 """At start: every folder becomes an execution again, before anything is said to the hub (`core.md` D1, D5; R21, R24).
 
 no order.json          no shim ever had it: removed
+order.json spoiled     a bot of our own user can do that: what the spool and the verdict tell of it counts
 tombstone              it was forgotten, the folder's removal was interrupted: removed
 no verdict             voided by us, durable, before the first connection
 started, shim alive    connected again: masks first, then the gateway
@@ -10,45 +11,45 @@ started, neither       supervisor_lost, or host_restarted after a reboot
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from agent.cgroups.groups import remove_leftovers
-from agent.daemon import conclusion, watch
+from agent.builds.short_tmp import drop_short
+from agent.cgroups.groups import remove_groups_of, remove_leftovers
 from agent.daemon.desk import Desk
-from agent.daemon.handover import secret_values
 from agent.daemon.house import House
 from agent.daemon.keeper import Keeper
+from agent.daemon.last_fact import SPOILED
+from agent.daemon.rim import begin
 from agent.execution import ENDED, LocalExecution, Phase
-from agent.execution_events import CannotStart
 from agent.folders import StoredOrder, execution_folders, read_order
 from agent.gateway_socket import GatewaySocket
 from agent.inventory import recover
 from agent.shim.client import ShimGone, ShimRefused
-from agent.shim.mask_file import kept_masks
-from agent.shim.verdict import VerdictError
+from agent.shim.verdict import Verdict, VerdictError, VerdictKind
 from agent.spool import Tombstone
 from agent.wire.facts import ExitFact, Fact
-from agent.wire.words import VoidReason
 
 log = logging.getLogger(__name__)
 _CONNECT_S = 5.0
+_DECIDE_S = 30.0
 
 
 async def adopt(house: House, desk: Desk, tombstones: list[Tombstone]) -> None:
     """Take over what earlier daemons left; on return every order has a verdict, and living shims were asked once."""
     buried = {stone.execution_id for stone in tombstones}
-    orders = await asyncio.to_thread(_orders, house, buried)
+    spooled = await house.spool.executions()
+    orders = await asyncio.to_thread(_orders, house, buried, frozenset(spooled))
     keepers = [await _adopt_one(house, desk, order) for order in orders]
-    await _adopt_folderless(house, desk, {order.execution_id for order in orders})
-    for keeper in keepers:
-        await keeper.decided.wait()
+    known = {order.execution_id for order in orders}
+    keepers += [await _adopt_orderless(house, desk, one) for one in spooled if one not in known]
+    # Bounded: one whose files fail again and again waits alone, and is told as undecided.
+    await _each(_DECIDE_S, (keeper.decided for keeper in keepers))
     running = [keeper for keeper in keepers if keeper.value.phase is Phase.STARTED]
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_CONNECT_S):
-            for keeper in running:
-                await keeper.met.wait()
-    await asyncio.to_thread(remove_leftovers, {order.execution_id for order in orders}, house.clock.now())
+    await _each(_CONNECT_S, (keeper.met for keeper in running))
+    mine, groups = {order.execution_id for order in orders}, house.shims.hierarchies
+    await asyncio.to_thread(remove_leftovers, mine, house.clock.now(), groups)
     house.is_adopting = False
     if keepers:
         log.info("adopted %d executions, %d of them running", len(keepers), len(running))
@@ -64,21 +65,49 @@ async def take_gateway_socket(house: House) -> GatewaySocket | None:
     return None
 
 
-def _orders(house: House, buried: set[str]) -> list[StoredOrder]:
+async def _each(within_s: float, events: Iterable[asyncio.Event]) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            for event in events:
+                await event.wait()
+
+
+def _orders(house: House, buried: set[str], spooled: frozenset[str]) -> list[StoredOrder]:
     found = []
-    for folder in execution_folders(house.folders):
+    for folder in execution_folders(house.folders, house.disk):
         order = None if folder.name in buried else read_order(folder, house.disk)
-        if order is None or order.execution_id != folder.name:
-            _remove(house, folder)
-        else:
+        if order is not None and order.execution_id == folder.name:
             found.append(order)
+        elif folder.name in buried:
+            _remove(house, folder)
+        elif folder.name not in spooled:
+            started = _started(house, folder)
+            if started is None:
+                _remove(house, folder)
+            else:
+                found.append(_lost_order(house, folder.name, started.fence))
     return found
+
+
+def _started(house: House, folder: Path) -> Verdict | None:
+    """A verdict without an order: it ran, and a hub that was not told so would let it run again (D8)."""
+    with suppress(VerdictError, *SPOILED):
+        verdict = house.verdicts.read(folder)
+        return verdict if verdict is not None and verdict.kind is VerdictKind.STARTED else None
+    return None
+
+
+def _lost_order(house: House, execution_id: str, fence: int) -> StoredOrder:
+    log.error("%s: its order is gone", execution_id)
+    return StoredOrder.model_construct(execution_id=execution_id, task_id="", fence=fence, boot_id=house.boot_id)
 
 
 def _remove(house: House, folder: Path) -> None:
     log.info("%s: removed, it was never handed over or is forgotten", folder.name)
     try:
+        remove_groups_of(folder.name)
         house.disk.remove_tree(folder)
+        drop_short(folder)
     except OSError as error:
         log.warning("%s could not be removed: %s; tried again at the next start", folder, error)
 
@@ -86,62 +115,27 @@ def _remove(house: House, folder: Path) -> None:
 async def _adopt_one(house: House, desk: Desk, order: StoredOrder) -> Keeper:
     facts = await house.spool.read(order.execution_id)
     fresh = LocalExecution(execution_id=order.execution_id, task_id=order.task_id, fence=order.fence, slot=order.slot)
-    keeper = _keep(house, desk, recover(fresh, facts), order, facts)
-    keeper.available = await asyncio.to_thread(keeper.output.length)
-    match keeper.value.phase:
-        case Phase.ORDERED:
-            await _decide(keeper)
-        case Phase.STARTED:
-            keeper.spawn(watch.watch(keeper), "watch")
-        case Phase.EXITED:
-            keeper.spawn(conclusion.conclude(keeper), "conclude")
-        case _:
-            pass
-    return keeper
+    return await _adopt(house, desk, recover(fresh, facts), order, facts)
 
 
-def _keep(house: House, desk: Desk, value: LocalExecution, order: StoredOrder, facts: list[Fact]) -> Keeper:
+async def _adopt_orderless(house: House, desk: Desk, execution_id: str) -> Keeper:
+    """Facts whose order is gone or spoiled are told all the same; a verdict that is left leads to the shim."""
+    facts = await house.spool.read(execution_id)
+    order = _lost_order(house, execution_id, facts[-1].fence)
+    fresh = LocalExecution(execution_id=execution_id, task_id="", fence=order.fence)
+    return await _adopt(house, desk, recover(fresh, facts), order, facts)
+
+
+async def _adopt(house: House, desk: Desk, value: LocalExecution, order: StoredOrder, facts: list[Fact]) -> Keeper:
     house.ledger.put(value)
     keeper = desk.keep(value, order)
-    if order.work is not None:
-        # The shim knows more, where it lives; where it does not, nobody else says what is secret.
-        keeper.masks.add(secret_values(order.work))
-        keeper.masks.add(kept_masks(keeper.folder))
-    keeper.artifacts.recall(facts)
     survivors = any(fact.body.survivors for fact in facts if isinstance(fact.body, ExitFact))
     if order.work is not None and (survivors or value.phase not in ENDED):
         house.builds.adopted(order.execution_id, order.work.build.build_id)
     if value.slot is not None and (value.phase in {Phase.ORDERED, Phase.STARTED} or survivors):
         house.slots.adopt(value.slot, value.execution_id, is_stuck=survivors)
-    return keeper
-
-
-async def _decide(keeper: Keeper) -> None:
-    """No fact tells the verdict: read it, or make it void."""
     try:
-        verdict = await asyncio.to_thread(keeper.house.verdicts.read, keeper.folder)
-    except VerdictError as error:
-        log.error("%s: %s", keeper.execution_id, error)  # noqa: TRY400
-        verdict = None
-    if verdict is None:
-        keeper.post(CannotStart(reason=VoidReason.DAEMON_RESTARTED))
-    else:
-        keeper.saw(verdict)
-
-
-async def _adopt_folderless(house: House, desk: Desk, known: set[str]) -> None:
-    """Facts whose folder is gone are told all the same; of a running one nothing more can be known."""
-    for execution_id in await house.spool.executions():
-        if execution_id in known:
-            continue
-        facts = await house.spool.read(execution_id)
-        fresh = LocalExecution(execution_id=execution_id, task_id="", fence=facts[-1].fence)
-        order = StoredOrder.model_construct(
-            execution_id=execution_id, task_id="", fence=fresh.fence, boot_id=house.boot_id
-        )
-        log.error("%s: its folder is gone", execution_id)
-        keeper = _keep(house, desk, recover(fresh, facts), order, facts)
-        if keeper.value.phase is Phase.STARTED:
-            keeper.spawn(conclusion.find_exit(keeper), "find exit")
-        elif keeper.value.phase is Phase.EXITED:
-            keeper.spawn(conclusion.conclude(keeper), "conclude")
+        await begin(keeper, facts)
+    except Exception as error:  # noqa: BLE001 - the rim of one execution; it begins again after a pause
+        keeper.fail(error)
+    return keeper

@@ -9,9 +9,8 @@ import logging
 from collections.abc import Callable
 
 from agent.builds_port import Builds
-from agent.process import find_by_execution_id
+from agent.shims_port import IdleShim, RunningShim, Shims, Zygote, ZygoteGone
 from agent.slots import Slots
-from agent.zygote import IdleShim, RunningShim, Zygote, ZygoteGone
 
 log = logging.getLogger(__name__)
 _ZYGOTE_AGAIN_S = 1.0
@@ -23,8 +22,9 @@ NO_FOLDER = "no room for a work folder"
 class Benches:
     """Where idle shims sit. `run` and `keep_zygote` are loops of the daemon's TaskGroup."""
 
-    def __init__(self, slots: Slots, builds: Builds, changed: Callable[[], None]) -> None:
+    def __init__(self, slots: Slots, builds: Builds, shims: Shims, changed: Callable[[], None]) -> None:
         self._slots = slots
+        self._shims = shims
         self._builds = builds
         self._changed = changed
         self._zygote: Zygote | None = None
@@ -79,8 +79,7 @@ class Benches:
 
     async def _one_zygote(self) -> None:
         try:
-            # Each slot takes its own idle shim, so none is wanted beside them.
-            self._zygote = await Zygote.start(slots=0, spares=self._slots.count)
+            self._zygote = await self._shims.start_zygote(spares=self._slots.count)
         except OSError as error:
             log.error("zygote not started: %s", error)  # noqa: TRY400
             self._trouble(NO_ZYGOTE, is_there=True)
@@ -121,7 +120,7 @@ class Benches:
 
     async def _look_at_stuck(self) -> None:
         for slot in self._slots.stuck():
-            left = await asyncio.to_thread(find_by_execution_id, slot.used_by or "")
+            left = await asyncio.to_thread(self._shims.find_leftovers, slot.used_by or "")
             if not left:
                 self._slots.cleared(slot.number)
                 self._wake.set()

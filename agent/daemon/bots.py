@@ -1,6 +1,7 @@
 """The gateway's view of the executions here (`agent/gateway_port.py`)."""
 
 import asyncio
+import errno
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from pydantic import JsonValue
 from agent.daemon.house import House
 from agent.daemon.keeper import Keeper, KeeperEndedError
 from agent.daemon.posted import keep_posted
+from agent.daemon.screening import before_report
 from agent.daemon.uplink import Uplink
 from agent.execution import UNDECIDED, IllegalEventError, LocalExecution, Phase, row_size
 from agent.execution_events import Event, Reported, RowWritten
@@ -28,6 +30,7 @@ from agent.gateway_port import (
     TooMuchSaidError,
 )
 from agent.shim.client import ShimGone, ShimRefused
+from agent.spool import SpoolFullError
 from agent.wire.facts import ReportFact, RowFact
 from agent.wire.task import TaskSnapshot
 
@@ -56,6 +59,11 @@ class Bot:
     def fence(self) -> int:
         """The grant's value of the fence."""
         return self._keeper.value.fence
+
+    @property
+    def last_fact(self) -> int:
+        """Number of its newest fact."""
+        return self._keeper.value.last_fact
 
     @property
     def report(self) -> ReportFact | None:
@@ -121,8 +129,13 @@ class Bots:
         keeper = self._keeper(execution_id)
         if keeper.value.reports >= REPORTS_MAX:
             raise TooManyReportsError(execution_id)
+        await before_report(keeper, report)
         value = await _do(keeper, Reported(report=report))
         return report.model_copy(update={"late": True}) if value.reaped else report
+
+    async def reported_to_hub(self, execution_id: str, report: ReportFact) -> None:
+        """Know a report that is the hub's only."""
+        await _do(self._keeper(execution_id), Reported(report=report, to_hub=True))
 
     async def record_row(self, execution_id: str, row: RowFact) -> None:
         """Write a row to the spool; durable on return."""
@@ -196,6 +209,8 @@ async def _do(keeper: Keeper, event: Event) -> LocalExecution:
         return await keeper.do(event)
     except (IllegalEventError, KeeperEndedError):
         raise ExecutionGoneError(keeper.execution_id) from None
+    except SpoolFullError as error:
+        raise OSError(errno.ENOSPC, str(error)) from None
 
 
 async def _touch(keeper: Keeper) -> None:

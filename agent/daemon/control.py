@@ -1,16 +1,17 @@
 """`botyard-agent status`, `drain` and `stop` reach the daemon by a socket in its home: one line of JSON each way.
 
-The home is 0700 and the socket 0600: whoever may open it is the runner's own user or root. Windows waits for its named
-pipe (`packaging.md` §3); there these commands say that they cannot reach the daemon.
+The home is 0700 and the socket 0600: whoever may open it is the runner's own user or root. On Windows it is a pipe
+named after the home, which its own user, administrators and the system may write to: a new pipe's usual rights.
 """
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,9 @@ class ControlSocket:
         self._handlers = handlers
 
     async def serve(self) -> None:
-        """A loop of the daemon's TaskGroup; returns at once where there are no such sockets."""
+        """A loop of the daemon's TaskGroup; returns where somebody else has its name (Windows)."""
         if sys.platform == "win32":
+            await self._serve_pipe()
             return
         self._path.unlink(missing_ok=True)
         folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -47,6 +49,26 @@ class ControlSocket:
         finally:
             os.close(folder)
             self._path.unlink(missing_ok=True)
+
+    if sys.platform == "win32":
+
+        async def _serve_pipe(self) -> None:
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, asyncio.ProactorEventLoop)
+
+            def protocol() -> asyncio.StreamReaderProtocol:
+                return asyncio.StreamReaderProtocol(asyncio.StreamReader(limit=_LINE_MAX_BYTES), self._answer)
+
+            try:
+                # The first of its name, or none: nobody else's pipe is taken for ours.
+                (server,) = await loop.start_serving_pipe(protocol, pipe_name(self._path))
+            except OSError as error:
+                log.error("status, drain and stop do not reach this daemon: %s", error)  # noqa: TRY400
+                return
+            try:
+                await asyncio.Event().wait()
+            finally:
+                server.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, ValueError, TimeoutError):
@@ -63,28 +85,56 @@ class ControlSocket:
 
 async def ask(path: Path, word: str) -> Answer:
     """Send one request to the daemon of a home. Raises AgentError when none answers."""
-    if sys.platform == "win32":
-        raise AgentError("this command cannot reach the daemon on Windows yet")
     try:
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        raise AgentError(f"no botyard-agent runs in {path.parent}") from None
-    try:
-        async with asyncio.timeout(_STOP_S):
-            reader, writer = await asyncio.open_unix_connection(_short(path, folder), limit=16 * _LINE_MAX_BYTES)
+        async with asyncio.timeout(_STOP_S), _connection(path) as (reader, writer):
             writer.write(json.dumps({"do": word}).encode() + b"\n")
             line = await reader.readline()
-            writer.close()
+    except TimeoutError:  # an OSError, too
+        raise AgentError("the daemon does not answer") from None
+    except PermissionError:
+        raise AgentError(f"the daemon of {path.parent} answers its own user and administrators only") from None
     except OSError:
         raise AgentError(f"no botyard-agent runs in {path.parent}") from None
-    except TimeoutError:
-        raise AgentError("the daemon does not answer") from None
-    finally:
-        os.close(folder)
     answer: Answer = json.loads(line) if line else {}
     if "error" in answer:
         raise AgentError(str(answer["error"]))
     return answer
+
+
+def pipe_name(path: Path) -> str:
+    """The named pipe of a home: paths are long, and one folder has one name, however it is written."""
+    home = os.path.normcase(path.parent.absolute())
+    return rf"\\.\pipe\botyard-agent-{hashlib.sha256(home.encode()).hexdigest()[:32]}"
+
+
+if sys.platform == "win32":
+
+    @asynccontextmanager
+    async def _connection(path: Path) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, asyncio.ProactorEventLoop)
+        reader = asyncio.StreamReader(limit=16 * _LINE_MAX_BYTES)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        transport, _ = await loop.create_pipe_connection(lambda: protocol, pipe_name(path))
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+
+else:
+
+    @asynccontextmanager
+    async def _connection(path: Path) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            reader, writer = await asyncio.open_unix_connection(_short(path, folder), limit=16 * _LINE_MAX_BYTES)
+            try:
+                yield reader, writer
+            finally:
+                writer.close()
+        finally:
+            os.close(folder)
 
 
 def _short(path: Path, folder: int) -> str:

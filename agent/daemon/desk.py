@@ -4,6 +4,7 @@ import asyncio
 import logging
 from typing import assert_never
 
+from agent.daemon import output_room
 from agent.daemon.handover import hand_over, order_of
 from agent.daemon.house import House, shim_stamp
 from agent.daemon.keeper import Keeper
@@ -16,6 +17,8 @@ from agent.ledger import Admission
 from agent.session_effects import Deliver, HeartbeatAcked
 from agent.shim.client import ShimGone, ShimRefused
 from agent.wire.messages import Collect, Desired, Drain, Forget, Interrupt, Query, Resumed, SetLimits, Start, Stop
+from agent.wire.screens import ShowScreen
+from agent.wire.watching import FilesTaken, Watch
 from agent.wire.words import OnDisconnect, VoidReason
 
 log = logging.getLogger(__name__)
@@ -51,6 +54,12 @@ class Desk:
                 self._house.builds.want(desired.builds)
             case Drain() as drain:
                 self._house.close_for(DRAINING_BY_HUB, on=drain.on)
+            case Watch() as page:
+                self._house.watching.want(page)
+            case FilesTaken() as answer:
+                self._house.watching.answered(answer)
+            case ShowScreen() as asked:
+                self._house.showing.show(asked)
             case _:
                 assert_never(message.message)
 
@@ -70,6 +79,8 @@ class Desk:
     def heartbeat_acked(self, acked: HeartbeatAcked) -> None:
         """Dead-man deadlines count from the send time of this heartbeat (`core.md` D10)."""
         self._house.heartbeat = acked.sent
+        if acked.hub_at is not None:
+            self._house.hub_clock.heard(acked.hub_at, acked.sent.boot_ns, self._house.clock.boot_ns())
         for keeper in self._house.keepers.values():
             work = keeper.order.work
             if work is not None and work.on_disconnect is OnDisconnect.STOP and keeper.client is not None:
@@ -146,15 +157,13 @@ class Desk:
             keeper.post(ForgetAsked())
 
     async def _note_safe(self, keeper: Keeper, safe: int) -> None:
+        keeper.kept.note_safe(safe, self._house.clock.monotonic())
         if keeper.client is not None:
             try:
                 await keeper.client.note_safe(safe)
             except (ShimGone, ShimRefused, TimeoutError):
                 log.debug("%s: its shim was not told what is safe", keeper.execution_id)
-        try:
-            await asyncio.to_thread(keeper.output.delete_before, safe)
-        except OSError as error:
-            log.warning("%s: segments stay: %s", keeper.execution_id, error)
+        await output_room.let_go(keeper)
 
     async def _extend(self, keeper: Keeper, acked: HeartbeatAcked) -> None:
         if keeper.client is None:

@@ -5,13 +5,14 @@ counts: the shim's, or after 30 s or its death our own.
 """
 
 import asyncio
+import errno
 import hashlib
 import json
 import logging
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +22,10 @@ from pydantic import JsonValue
 
 from agent.builds_port import BuildMissingError, CannotLaunchError, LaunchPlan, LaunchRequest
 from agent.cgroups.groups import open_procs
+from agent.daemon import output_room
 from agent.daemon.house import House, shim_stamp
 from agent.daemon.limiting import bounds_of, cpus_of, make_groups, rlimits_of
+from agent.desktops.given import variables_for
 from agent.execution import Phase
 from agent.execution_events import CannotStart, HandedOver
 from agent.folders import StoredOrder, write_order
@@ -30,11 +33,11 @@ from agent.gateway import own_api_url, server_url
 from agent.shim.client import ShimGone
 from agent.shim.order import LadderTimes, Role, ShimOrder
 from agent.shim.order import Stamp as ShimStamp
+from agent.shims_port import IdleShim, RunningShim, ZygoteGone
 from agent.wire.limits import CREDIT_AGE_MAX_S
 from agent.wire.messages import Start
 from agent.wire.task import Work
 from agent.wire.words import OnDisconnect, VoidReason
-from agent.zygote import IdleShim, RunningShim, ZygoteGone
 
 if TYPE_CHECKING:
     from agent.daemon.keeper import Keeper
@@ -69,6 +72,8 @@ async def hand_over(keeper: "Keeper", start: Start) -> None:
     except (ShimGone, ZygoteGone) as error:
         keeper.post(CannotStart(reason=VoidReason.SHIM_GONE, message=str(error)))
     except OSError as error:
+        if error.errno == errno.EIO:
+            raise  # What is believed to be durable may not be: the daemon ends (G9), and the next one voids this.
         log.error("%s cannot be started: %s", keeper.execution_id, error)  # noqa: TRY400
         keeper.post(CannotStart(reason=VoidReason.UNFIT, message=error.strerror or "disk"))
     except Exception:
@@ -91,13 +96,19 @@ async def _await_verdict(keeper: "Keeper", running: RunningShim) -> None:
 async def _prepare(keeper: "Keeper", start: Start) -> RunningShim | None:
     """Everything before a shim has the order. None when it was voided meanwhile."""
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    cap_bytes = output_room.cap_for(keeper, start.work.limits.output_bytes)
+    keeper.order = keeper.order.model_copy(update={"output_cap_bytes": cap_bytes})
+    desktop = await variables_for(keeper.house.desktops, start.permit.slot, start.work.desktop)
     # One hop for all of it: each costs as much as what is done in it.
-    plan, order = await asyncio.to_thread(_lay_out, keeper, start, token)
+    plan, order = await asyncio.to_thread(_lay_out, keeper, _request(keeper, start, token, desktop), start)
     # Limits may have been changed meanwhile.
     keeper.order = order.model_copy(update={"limits": keeper.order.limits})
     masks = (token.encode(), *secret_values(start.work))
     keeper.masks.add(masks)
     keeper.masks_known = True
+    unfit = await keeper.house.fitness.before_start(start.permit.slot, start.work)
+    if unfit:
+        raise CannotLaunchError(unfit)
     shim = await keeper.house.benches.take(start.permit.slot)
     if keeper.value.phase is not Phase.ORDERED:
         shim.close()
@@ -105,16 +116,16 @@ async def _prepare(keeper: "Keeper", start: Start) -> RunningShim | None:
     return _give(keeper, shim, shim_order(keeper, start, plan, masks))
 
 
-def _lay_out(keeper: "Keeper", start: Start, token: str) -> tuple[LaunchPlan, StoredOrder]:
+def _lay_out(keeper: "Keeper", request: LaunchRequest, start: Start) -> tuple[LaunchPlan, StoredOrder]:
     """The execution's folder with all that is in it before a shim has the order. Blocks."""
     keeper.house.disk.make_folder(keeper.folder)
-    plan = keeper.house.builds.launch(_request(keeper, start, token))
-    return plan, _write_order(keeper, start, plan, token)
+    plan = keeper.house.builds.launch(request)
+    return plan, _write_order(keeper, start, plan, request.token)
 
 
 def _write_order(keeper: "Keeper", start: Start, plan: LaunchPlan, token: str) -> StoredOrder:
     """Make the bot's control groups with their limits, then the order durable."""
-    group, kept = make_groups(keeper.execution_id, start.work.limits)
+    group, kept = make_groups(keeper.execution_id, start.work.limits, keeper.house.shims.hierarchies)
     order = keeper.order.model_copy(
         update={
             "nonce": secrets.token_hex(16),
@@ -136,7 +147,7 @@ def _give(keeper: "Keeper", shim: IdleShim, order: ShimOrder) -> RunningShim:
     with ExitStack() as held:
         descriptors: list[int] = []
         roles: list[Role] = []
-        if gateway is not None:
+        if gateway is not None and sys.platform != "win32":  # there a port of the home is bound again
             roles.append(Role.GATEWAY)
             descriptors.append(gateway.fileno())
         if order.cgroup is not None:
@@ -147,7 +158,7 @@ def _give(keeper: "Keeper", shim: IdleShim, order: ShimOrder) -> RunningShim:
         return shim.hand_over(replace(order, descriptors=tuple(roles)), tuple(descriptors))
 
 
-def _request(keeper: "Keeper", start: Start, token: str) -> LaunchRequest:
+def _request(keeper: "Keeper", start: Start, token: str, desktop: Mapping[str, str]) -> LaunchRequest:
     gateway = keeper.house.gateway_socket
     return LaunchRequest(
         execution_id=start.execution_id,
@@ -158,6 +169,7 @@ def _request(keeper: "Keeper", start: Start, token: str) -> LaunchRequest:
         server_url=server_url(gateway) if gateway else "",
         api_url=own_api_url(gateway) if gateway else "",
         token=token,
+        desktop=desktop,
     )
 
 
@@ -215,7 +227,8 @@ def shim_order(keeper: "Keeper", start: Start, plan: LaunchPlan, masks: tuple[by
         groups=keeper.order.groups,
         cpus=cpus_of(limits, frozenset(keeper.order.kept), start.execution_id),
         rlimits=rlimits_of(limits, plan.rlimits),
-        output_cap_bytes=limits.output_bytes,
+        output_cap_bytes=keeper.kept.cap_bytes,
+        keep_free_bytes=keeper.house.keep_free_bytes,
     )
 
 

@@ -54,7 +54,7 @@ async def tell_last_words(
     keeper.house.upstream.progress_ended(keeper.execution_id)
     (report, said), final = await asyncio.to_thread(
         # One hop for both: each costs as much as what is done in it.
-        lambda: (_read(keeper, record), last_fact_at_once(keeper, record) if and_last_fact else None)
+        lambda: _read_with_last_fact(keeper, record) if and_last_fact else (_read(keeper, record), None)
     )
     known = keeper.value.report
     if report is not None and (known is None or report.model_copy(update={"at": known.at}) != known):
@@ -62,6 +62,13 @@ async def tell_last_words(
     if said is not None:
         keeper.post(Spoken(said=said))
     return final
+
+
+def _read_with_last_fact(
+    keeper: "Keeper", record: ExitRecord | None
+) -> tuple[tuple[ReportFact | None, SaidFact | None], FinalFact | None]:
+    found = _read(keeper, record)
+    return found, last_fact_at_once(keeper, record, found[0])
 
 
 def _read(keeper: "Keeper", record: ExitRecord | None) -> tuple[ReportFact | None, SaidFact | None]:

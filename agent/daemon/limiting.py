@@ -22,7 +22,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.cgroups.choice import CPU, MEMORY, PIDS
+from agent.cgroups.choice import CPU, MEMORY, PIDS, Hierarchies
 from agent.cgroups.groups import Group, Wanted, hold, make_group
 from agent.execution import Phase
 from agent.folders import write_order
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def make_groups(execution_id: str, limits: Limits) -> tuple[Group, frozenset[str]]:
+def make_groups(execution_id: str, limits: Limits, hierarchies: Hierarchies) -> tuple[Group, frozenset[str]]:
     """Make the groups of an execution and write its limits; return which of these the kernel keeps. Blocks."""
     wanted = _wanted(limits)
-    group = make_group(execution_id, wanted)
+    group = make_group(execution_id, wanted, hierarchies)
     return group, hold(group, wanted, {})
 
 

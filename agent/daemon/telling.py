@@ -28,6 +28,10 @@ class ProgressTeller:
         if tell is not None:
             tell(_messages(house, self._notes.due(house.clock.monotonic())))
 
+    def due_at(self) -> float:
+        """When `due` has something to tell, while there is a session."""
+        return self._notes.due_at()
+
     def ended(self, house: "House", execution_id: str, tell: Tell | None) -> None:
         """A bot has ended: its last word is told at once, before its exit."""
         if tell is not None:

@@ -8,10 +8,10 @@ from agent.daemon.conclusion import read_verdict
 from agent.daemon.last_fact import exit_record
 from agent.daemon.last_words import tell_last_words, tell_stop
 from agent.daemon.limiting import needs_telling, tell_limits
+from agent.daemon.screening import before_stop, stop_began
 from agent.execution import Phase
 from agent.execution_events import Exited, Reaped, ShimLost, ShimStopped
 from agent.inventory import exit_fact
-from agent.process import kill_tree, same_process
 from agent.shim.client import Doorbell, DoorbellKind, ShimClient, ShimGone, ShimRefused
 from agent.shim.exit_file import ExitRecord
 from agent.shim.lines import Progress
@@ -38,7 +38,7 @@ async def watch(keeper: "Keeper") -> None:
         return
     while keeper.value.phase is Phase.STARTED and not keeper.end_told:
         try:
-            client = await ShimClient.connect(keeper.folder, verdict.nonce)
+            client = await keeper.house.shims.connect(keeper.folder, verdict.nonce)
         except (ShimGone, TimeoutError):
             if await _is_over(keeper, verdict):
                 return
@@ -58,7 +58,7 @@ async def _is_over(keeper: "Keeper", verdict: Verdict) -> bool:
     """Nobody listens: settle by the exit file, or say that the shim is lost."""
     if await _settle_by_file(keeper):
         return True
-    if verdict.pid and same_process(verdict.pid, verdict.start):
+    if verdict.pid and keeper.house.shims.same_process(verdict.pid, verdict.start):
         return False
     # It may have ended between the two looks.
     if not await _settle_by_file(keeper):
@@ -123,6 +123,7 @@ def _told_progress(keeper: "Keeper", progress: Progress | None) -> None:
 def _stopping(keeper: "Keeper", cause: StopCause | None, by: str) -> None:
     if cause is not None and keeper.value.stop is None:
         keeper.interrupted = True
+        stop_began(keeper)
         keeper.post(ShimStopped(cause=cause, by=by, at=keeper.house.clock.now()))
 
 
@@ -133,6 +134,7 @@ def _emptied(keeper: "Keeper") -> None:
         keeper.house.slots.cleared(slot)
         keeper.ended_at = keeper.ended_at or keeper.house.clock.monotonic()
         keeper.house.benches.wake()
+        keeper.house.desktops.wake()
 
 
 async def _ended(keeper: "Keeper", record: ExitRecord) -> None:
@@ -148,6 +150,7 @@ async def _ended(keeper: "Keeper", record: ExitRecord) -> None:
 async def stop(keeper: "Keeper", order: StopOrder) -> None:
     """Tell the shim, again when it is reached again; end shim and tree when the ladder's end passes without effect."""
     keeper.interrupted = True
+    await before_stop(keeper, order)
     patience_s = ladder_s(keeper, order.cause) + _DISOBEDIENCE_S
     try:
         async with asyncio.timeout(patience_s):
@@ -186,7 +189,8 @@ async def end_shim(keeper: "Keeper") -> None:
     if record is not None and record.final:
         return  # What is left is ours, and takes long: a full disk, for one.
     verdict = await asyncio.to_thread(read_verdict, keeper)
-    if verdict is None or not verdict.pid or not same_process(verdict.pid, verdict.start):
+    shims = keeper.house.shims
+    if verdict is None or not verdict.pid or not shims.same_process(verdict.pid, verdict.start):
         return
     log.error("%s: its shim does not obey; it is killed with its tree", keeper.execution_id)
-    await asyncio.to_thread(kill_tree, verdict.pid)
+    await asyncio.to_thread(shims.kill_tree, verdict.pid)

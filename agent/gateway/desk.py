@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from agent.gateway.settings import GatewaySettings
+from agent.gateway.under_way import UnderWay
 from agent.gateway.upstream import Upstream
 from agent.gateway_port import GatewayHost
 from agent.ports.clock import Clock
@@ -18,6 +19,7 @@ class Desk:
     clock: Clock
     settings: GatewaySettings
     upstream: Upstream
+    under_way: UnderWay
 
 
 DESK = web.AppKey("desk", Desk)

@@ -1,5 +1,7 @@
 """Handing a bot's call on to the hub, and the hub's answer back (`core.md` §6)."""
 
+import hashlib
+import hmac
 import json
 import re
 import secrets
@@ -13,7 +15,7 @@ from agent.gateway.callers import calling_bot, is_hub_token, token_of
 from agent.gateway.desk import DESK, Desk
 from agent.gateway.reads import answers_a_secret, is_pure_read
 from agent.gateway.refusals import Refused, refusal
-from agent.gateway.upstream import Answer, Call
+from agent.gateway.upstream import ANSWER_IN_MEMORY_BYTES, Answer, Call
 from agent.gateway_port import BotExecution
 from agent.wire.maestro_answers import API_PREFIX
 
@@ -22,8 +24,14 @@ KEY_HEADER = "Idempotency-Key"
 
 _SENT_ON = (hdrs.CONTENT_TYPE, hdrs.ACCEPT)
 _SENT_ON_FOR_HUB_TOKENS = (*_SENT_ON, "organization", "X-Organization")
-_SENT_BACK = (hdrs.CONTENT_TYPE, hdrs.CONTENT_DISPOSITION, hdrs.RETRY_AFTER)
-_HAS_TEXTS = re.compile(API_PREFIX + r"/(?:alerts|error|message|log/[^/]+/entry|maestro/api/logs)")
+_SENT_BACK = (
+    *(hdrs.CONTENT_TYPE, hdrs.CONTENT_DISPOSITION, hdrs.RETRY_AFTER),
+    *(hdrs.ETAG, hdrs.ACCEPT_RANGES, hdrs.CONTENT_RANGE),
+)
+_HAS_TEXTS = re.compile(
+    API_PREFIX + r"/(?:alerts|error|message|log/[^/]+/entry|maestro/api/logs|task/[^/]+(?:/finish)?)"
+)
+"""A finish goes to the hub where it is another task's, or where the spool has no room for it."""
 
 
 async def forward_any(request: web.Request) -> web.StreamResponse:
@@ -41,7 +49,7 @@ async def forward(request: web.Request, bot: BotExecution, body: bytes | None = 
     headers = {EXECUTION_HEADER: bot.execution_id} | _picked(request, _SENT_ON)
     if not pure:
         # Made before the first send and the same for all attempts: the hub carries the call out once.
-        headers[KEY_HEADER] = secrets.token_hex(16)
+        headers[KEY_HEADER] = key_of(request)
     received = await _body_of(request, desk) if body is None else Body(len(body), body)
     try:
         call = Call(
@@ -56,8 +64,31 @@ async def forward(request: web.Request, bot: BotExecution, body: bytes | None = 
     if not pure:
         desk.host.spoke(bot.execution_id)
     if answer.status < 300 and answers_a_secret(request.method, request.path):
-        await desk.host.add_masks(bot.execution_id, [answer.beginning.decode(errors="replace")])
+        await _mask_secret(desk, bot, answer)
     return await relay(request, answer)
+
+
+async def _mask_secret(desk: Desk, bot: BotExecution, answer: Answer) -> None:
+    """Have the answer masked in the bot's output before any of it is given (`core.md` §3)."""
+    try:
+        if answer.rest is not None:
+            # Its end is not here yet, so nothing could mask it.
+            raise Refused(502, f"The hub's secret is larger than {ANSWER_IN_MEMORY_BYTES} bytes")  # noqa: TRY301
+        await desk.host.add_masks(bot.execution_id, [answer.beginning.decode(errors="replace")])
+    except BaseException:
+        answer.drop()
+        raise
+
+
+def key_of(request: web.Request) -> str:
+    """The idempotency key of a bot's call: made of its own where it sends one, else random.
+
+    With a key of its own a bot may repeat what its runner died without answering. The bot's token makes a secret of it.
+    """
+    own = request.headers.get(KEY_HEADER)
+    if not own:
+        return secrets.token_hex(16)
+    return hmac.new(token_of(request).encode(), own.encode(errors="replace"), hashlib.sha256).hexdigest()
 
 
 async def forward_login(request: web.Request) -> web.StreamResponse:
@@ -92,10 +123,10 @@ async def _forward_for_itself(request: web.Request, *, repeatable: bool = False)
 async def relay(request: web.Request, answer: Answer) -> web.StreamResponse:
     """Give the hub's answer to the bot; a redirect or a page of some proxy becomes an error that SDKs can read."""
     if 300 <= answer.status < 400:
-        _drop(answer)
+        answer.drop()
         return refusal(502, "The hub answered with a redirect", request.path)
     if answer.status >= 400 and not answer.is_json:
-        _drop(answer)
+        answer.drop()
         return refusal(answer.status, f"The hub answered {answer.status}", request.path)
     headers = {str(name): answer.headers[name] for name in _SENT_BACK if name in answer.headers}
     if answer.rest is None:
@@ -105,6 +136,8 @@ async def relay(request: web.Request, answer: Answer) -> web.StreamResponse:
 
 async def _stream(request: web.Request, answer: Answer, headers: dict[str, str]) -> web.StreamResponse:
     assert answer.rest is not None
+    if hdrs.CONTENT_LENGTH in answer.headers and hdrs.CONTENT_ENCODING not in answer.headers:
+        headers[hdrs.CONTENT_LENGTH] = answer.headers[hdrs.CONTENT_LENGTH]  # of bytes that we pass on as they are
     response = web.StreamResponse(status=answer.status, headers=headers)
     try:
         await response.prepare(request)
@@ -119,11 +152,6 @@ async def _stream(request: web.Request, answer: Answer, headers: dict[str, str])
     finally:
         answer.rest.close()
     return response
-
-
-def _drop(answer: Answer) -> None:
-    if answer.rest is not None:
-        answer.rest.close()
 
 
 async def _body_of(request: web.Request, desk: Desk) -> Body:
@@ -144,18 +172,19 @@ def _masked(request: web.Request, body: Body, mask: Callable[[str], str]) -> Bod
         value = json.loads(body.data)
     except (ValueError, RecursionError):
         return body  # the hub refuses it, and keeps nothing of it
-    data = json.dumps(_mask_texts(value, mask)).encode()
+    data = json.dumps(mask_texts(value, mask)).encode()
     return Body(len(data), data)
 
 
-def _mask_texts(value: object, mask: Callable[[str], str]) -> object:
+def mask_texts(value: object, mask: Callable[[str], str]) -> object:
+    """A JSON value with every text in it masked, names of members too."""
     match value:
         case str():
             return mask(value)
         case list():
-            return [_mask_texts(one, mask) for one in value]
+            return [mask_texts(one, mask) for one in value]
         case dict():
-            return {mask(name): _mask_texts(one, mask) for name, one in value.items()}
+            return {mask(name): mask_texts(one, mask) for name, one in value.items()}
         case _:
             return value
 

@@ -23,7 +23,7 @@ OWN_API_PATH = "/bot/v1"
 """Path of our own API for bots: ``BOTYARD_API_URL`` is ``http://127.0.0.1:<port>`` and this."""
 
 _BACKLOG = 512
-_LAST_WORDS_S = 1.0
+LAST_WORDS_S = 1.0
 """How long calls under way may take to end when the daemon stops; the SDK's own time-out rides out the rest."""
 
 
@@ -55,7 +55,13 @@ class Gateway:
         from aiohttp import web
 
         app: web.Application = routes.application(self._host, self._clock, self._settings)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_LAST_WORDS_S, handle_signals=False)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=LAST_WORDS_S,
+            handle_signals=False,
+            handler_cancellation=True,  # `hang_ups.py` says what it is for
+        )
         await runner.setup()
         self._runner = runner
         sock.setblocking(False)

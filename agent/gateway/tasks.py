@@ -19,7 +19,7 @@ from agent.gateway.upstream import Call
 from agent.gateway_port import BotExecution
 from agent.wire.facts import ReportFact
 from agent.wire.limits import MESSAGE_TEXT_MAX
-from agent.wire.maestro import TaskUpdate, date_text, task_object
+from agent.wire.maestro import AFTER_FACT, TaskUpdate, date_text, task_object
 from agent.wire.maestro_answers import MAESTRO_VERSION, first_fault, json_object, task_number
 
 _REPORTED = ("state", "finishStatus", "finishMessage", "totalItems", "processedItems", "failedItems")
@@ -61,21 +61,46 @@ async def _write(request: web.Request, *, always_finish: bool) -> web.StreamResp
     wanted = _parsed(body)
     if not (always_finish or wanted.is_finish):
         return await forward(request, bot, body)
+    report = _report(request, bot, wanted)
     try:
-        recorded = await record(request, bot, wanted)
+        recorded = await record(request, bot, report)
     except OSError:
-        # The spool is full: then only the hub can say whether it knows (`core.md` §3).
-        return await forward(request, bot, body)
+        return await _finish_at_hub(request, bot, body, report)
     return web.json_response(own_task(bot, recorded))
 
 
-async def record(request: web.Request, bot: BotExecution, wanted: TaskUpdate) -> ReportFact:
-    """Make the report durable; without secrets, and cut only after they are out."""
-    desk = request.app[DESK]
+async def _finish_at_hub(
+    request: web.Request, bot: BotExecution, body: bytes, report: ReportFact
+) -> web.StreamResponse:
+    """The spool is full: the finish goes to the hub, and the answer is the hub's (`core.md` §3).
+
+    It says which fact it comes after: those that are still on their way to the hub must not overtake it.
+    """
+    if bot.reaped:
+        raise Refused(507, "The runner's disk has no room for a report that comes after the bot's end")
+    said = json_object(body) | {AFTER_FACT: bot.last_fact}
+    try:
+        answer = await forward(request, bot, json.dumps(said).encode())
+    except Refused as refused:
+        if refused.status != 503:
+            raise
+        text = "The runner's disk has no room for the report, and the hub cannot be reached now; try again"
+        raise Refused(503, text) from None
+    if answer.status < 300:
+        await request.app[DESK].host.reported_to_hub(bot.execution_id, report)
+    return answer
+
+
+def _report(request: web.Request, bot: BotExecution, wanted: TaskUpdate) -> ReportFact:
+    """Without secrets, and cut only after they are out."""
     message = None if wanted.finish_message is None else bot.mask(wanted.finish_message)[:MESSAGE_TEXT_MAX]
-    report = ReportFact(
-        at=desk.clock.now(), status=wanted.status, message=message, totals=wanted.totals, late=bot.reaped
-    )
+    now = request.app[DESK].clock.now()
+    return ReportFact(at=now, status=wanted.status, message=message, totals=wanted.totals, late=bot.reaped)
+
+
+async def record(request: web.Request, bot: BotExecution, report: ReportFact) -> ReportFact:
+    """Make the report durable."""
+    desk = request.app[DESK]
     recorded = await desk.host.record_report(bot.execution_id, report)
     desk.host.spoke(bot.execution_id)
     return recorded
@@ -107,8 +132,8 @@ async def _seen_by_hub(request: web.Request, bot: BotExecution) -> dict[str, Any
     call = Call(method="GET", target=request.raw_path, headers={EXECUTION_HEADER: bot.execution_id})
     answer = await desk.upstream.glance(call, desk.settings.look_s)
     if answer is None or answer.status != 200 or answer.rest is not None:
-        if answer is not None and answer.rest is not None:
-            answer.rest.close()
+        if answer is not None:
+            answer.drop()
         return None
     try:
         seen = json.loads(answer.beginning)

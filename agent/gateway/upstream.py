@@ -1,7 +1,8 @@
 """Sending a call to the hub until it is answered: over its restarts, with one key for all attempts (`core.md` §6).
 
-A call is sent again after a broken connection, after a ticket that died with its session, and after 502, 503 or 504. It
-may be, because it is a pure read or carries a key under which the hub answers the second time what it did the first.
+A call is sent again after a broken connection, after a ticket that died with its session, after 502, 503 or 504, and
+while its first send is being answered. It may be, because it is a pure read or carries a key under which the hub
+answers the second time what it did the first.
 """
 
 import asyncio
@@ -30,6 +31,8 @@ _COME_BACK_LATER = frozenset({502, 503, 504})
 
 NO_ANSWER = "The hub cannot be reached now; try again"
 EMPTY = Body(0)
+_CONFLICT = 409
+_BUSY = b'"idempotency_key_busy"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,11 @@ class Answer:
         """Whether the body says that it is JSON."""
         return "json" in self.content_type
 
+    def drop(self) -> None:
+        """Want no more of it: a connection whose answer is not read to its end would stay open for ever."""
+        if self.rest is not None:
+            self.rest.close()
+
 
 class Upstream:
     """The way to the hub. One HTTP client for the gateway's life; made on the event loop."""
@@ -73,7 +81,7 @@ class Upstream:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S)
         self._http = aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
         # aiohttp sends GET, PUT and DELETE again by itself after a dropped connection; whether a call may be repeated
-        # is decided here alone. There is no public switch; test_upstream.py proves that this one works.
+        # is decided here alone. There is no public switch; test_forwarding.py proves that this one works.
         self._http._retry_connection = False  # noqa: SLF001
 
     async def close(self) -> None:
@@ -107,10 +115,13 @@ class Upstream:
             answer = await self._attempt(call, forward)
             if answer is not None and answer.status == _UNAUTHORIZED and call.with_ticket:
                 # The ticket died with its session; the bot's token is good, so it never sees this 401.
+                answer.drop()
                 dead_epoch = forward.epoch
                 continue
-            if answer is not None and not (call.repeatable and answer.status in _COME_BACK_LATER):
+            if answer is not None and not (call.repeatable and _wants_another(answer)):
                 return answer
+            if answer is not None:
+                answer.drop()
             if not call.repeatable:
                 raise Refused(503, "The connection to the hub broke; whether the call was carried out is not known")
             await asyncio.sleep(pause_s)
@@ -145,6 +156,12 @@ class Upstream:
             **forward.how,
         )
         return await _begin(response)
+
+
+def _wants_another(answer: Answer) -> bool:
+    """Whether the same call has another answer in a moment: also while the hub gives its first send one."""
+    is_busy = answer.status == _CONFLICT and _BUSY in answer.beginning
+    return is_busy or answer.status in _COME_BACK_LATER
 
 
 async def _begin(response: aiohttp.ClientResponse) -> Answer:

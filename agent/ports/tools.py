@@ -27,6 +27,8 @@ class ToolCommand:
     env: Mapping[str, str]
     cwd: Path
     timeout_s: float
+    stdin: bytes = b""
+    """A line for it, as a secret is that may not stand in a process list; nothing more than a pipe holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,7 @@ async def run_tool(command: ToolCommand, on_line: Callable[[str], None] | None =
     """Run `command` on this machine; see `RunTool`."""
     process = await asyncio.create_subprocess_exec(
         *command.argv,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if command.stdin else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=dict(command.env),
@@ -67,6 +69,9 @@ async def run_tool(command: ToolCommand, on_line: Callable[[str], None] | None =
         creationflags=_NEW_GROUP,
     )
     assert process.stdout is not None
+    if process.stdin is not None:
+        process.stdin.write(command.stdin)
+        process.stdin.close()
     tail = _Tail(on_line)
     exit_code: int | None = None
     try:

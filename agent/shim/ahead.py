@@ -1,10 +1,10 @@
-"""Windows: an idle shim is a process that was started ahead, and its order comes by its standard input.
+"""Windows: an idle shim is a process that was started ahead, and its order comes by its standard input, or a meeting.
 
     python -m agent.shim.ahead
         stdin: length (4 bytes, big-endian) and the order's JSON; stdout: one line, the verdict
 
 At end of file before a complete order it ends; after it, the end of the daemon means nothing. The framing is tested
-everywhere; the process has not been run on Windows by a test of ours yet.
+everywhere, the process under Wine (`tests/windows`).
 """
 
 import struct
@@ -13,10 +13,10 @@ import traceback
 from pathlib import Path
 from typing import BinaryIO
 
-from agent.ports.clock import SystemClock
-from agent.ports.files import SystemDisk
 from agent.shim import supervisor
+from agent.shim.meeting import come
 from agent.shim.order import OrderError, ShimOrder, decode_order, encode_order
+from agent.shim.ports import system_ports
 from agent.shim.verdict import Verdict, encode_verdict
 
 _LENGTH = struct.Struct("!I")
@@ -41,23 +41,27 @@ def read_order(source: BinaryIO) -> ShimOrder | None:
 
 def main() -> int:
     """Live as an idle shim, then as the parent of one bot; return an exit code."""
+    met = come()
+    source, target = (met.file, met.file) if met else (sys.stdin.buffer, sys.stdout.buffer)
     try:
-        order = read_order(sys.stdin.buffer)
+        order = read_order(source)
     except OrderError:
         return EXIT_BROKEN
+    except OSError:
+        return 0  # the daemon has ended
     if order is None:
         return 0
 
     def answer(verdict: Verdict) -> None:
         try:
-            sys.stdout.buffer.write(encode_verdict(verdict))
-            sys.stdout.buffer.flush()
+            target.write(encode_verdict(verdict))
+            target.flush()
         except OSError:
             # The daemon is gone; the next one reads the file.
             return
 
     try:
-        supervisor.supervise(order, (), answer, SystemClock(), SystemDisk())
+        supervisor.supervise(order, (), answer, system_ports())
     except Exception:
         (Path(order.folder) / "shim-error").write_text(traceback.format_exc())
         raise

@@ -101,6 +101,10 @@ class Tree(Protocol):
         """End everything."""
         ...
 
+    def keep_on(self, cpus: list[int]) -> None:
+        """Let it run on these CPUs only, where the platform can."""
+        ...
+
     def survivors(self) -> tuple[tuple[int, str], ...]:
         """Return (pid, command line) of what is alive."""
         ...

@@ -7,10 +7,24 @@ import asyncio
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 Take = Callable[[bytes, Sequence[int]], None]
 """Gets what arrived; empty bytes once at the end."""
 _READ_BYTES = 256 * 1024
+
+
+class Wire(Protocol):
+    """A connection to a shim, which calls `Take` with what arrives."""
+
+    async def send(self, data: bytes) -> None:
+        """Send all of it; raises OSError."""
+        ...
+
+    def close(self) -> None:
+        """End it."""
+        ...
+
 
 if sys.platform == "win32":
     import threading

@@ -25,15 +25,16 @@ import os
 import socket
 from base64 import b64decode, b64encode
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from agent.shim import address
 from agent.shim.bounds import Bounds
-from agent.shim.channel import Channel
+from agent.shim.channel import Channel, Take, Wire
 from agent.shim.exit_file import ExitRecord, decode_exit
 from agent.shim.lines import Progress
 from agent.shim.order import Stamp
@@ -125,7 +126,7 @@ class ShimState:
 class ShimClient:
     """One connection to one shim. Made by `connect`."""
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, connect: Callable[[Take], Wire]) -> None:
         self._loop = asyncio.get_running_loop()
         self._incoming = Incoming()
         self._descriptors: deque[int] = deque()
@@ -137,16 +138,18 @@ class ShimClient:
         self._sending = asyncio.Lock()
         self._is_open = True
         self._state: ShimState | None = None
-        self._channel = Channel(connected, self._arrived)
+        self._channel = connect(self._arrived)
 
     @classmethod
-    async def connect(cls, folder: Path, nonce: str) -> Self:
-        """Connect to the shim of an execution's folder; raises `ShimGone` when none listens or it does not know us."""
+    async def connect(cls, folder: Path, nonce: str, wire: "Callable[[Path, Take], Wire] | None" = None) -> Self:
+        """Connect to the shim of an execution's folder; raises `ShimGone` when none listens or it does not know us.
+
+        `wire` makes the connection, and raises OSError; by default it is a socket in the folder.
+        """
         try:
-            connection = address.connect(folder)
+            client = cls(partial(wire or _socket_in, folder))
         except OSError as error:
             raise ShimGone(f"no shim listens in {folder}") from error
-        client = cls(connection)
         try:
             async with asyncio.timeout(REQUEST_S):
                 await client._send({"hello": nonce, "version": WIRE_VERSION})
@@ -303,6 +306,10 @@ class ShimClient:
         else:
             self._bells.append(bell)
         self._rung.set()
+
+
+def _socket_in(folder: Path, take: Take) -> Wire:
+    return Channel(address.connect(folder), take)
 
 
 def _bell_of(message: Message) -> Doorbell:

@@ -17,7 +17,8 @@ from agent.shim.ladder import Ladder, Step, at_once, shorten, start, take_due
 from agent.shim.lines import Progress
 from agent.shim.order import Stamp
 from agent.shim.watch import begin_watch, limit_that_ended, watch_of
-from agent.wire.words import ExitKind, GapReason, StopCause
+from agent.wire.lines import Remark
+from agent.wire.words import AnnotationLevel, ExitKind, GapReason, StopCause
 
 if TYPE_CHECKING:
     from agent.shim.body import StartFailure, Tree
@@ -110,7 +111,7 @@ class Ending:
                 self._end_at_once(now)
                 return
             record = self._record(final=False)
-            self._house.exit_file.write(record)
+            self._keep(record)
             self._house.service.push({"event": "exited", "exit": _told(record)})
             if not self._tree.is_empty:
                 left = start(None, now.boot_ns, self._house.order.ladder)
@@ -149,6 +150,8 @@ class Ending:
         if self._kill_again_ns is not None and now.boot_ns >= self._kill_again_ns:
             self._kill_again_ns = now.boot_ns + _KILL_AGAIN_NS
             self._tree.kill()
+        # A kill collects what it ended.
+        self.note_children(now)
 
     def next_due_ns(self, now_ns: int) -> int | None:
         """When `look` must be called again."""
@@ -159,7 +162,8 @@ class Ending:
             dues.append(self.deadlines.next_look_ns(now_ns))
         if self._watch is not None and not self._tree.is_empty:
             dues.append(self._watch.due_ns)
-        if self._taps.open_sources() or not self._is_final:
+        if self._taps.open_sources():
+            # Without any the drain ends nothing: where the main process outlives SIGKILL only its own end does.
             dues.append(self._drain_until_ns)
         return min((due for due in dues if due is not None), default=None)
 
@@ -181,8 +185,16 @@ class Ending:
         self._house.lines.tell_progress(now.boot_ns, is_end=True)
         self._house.writer.close(now.wall_ns)
         record = self._record(final=True)
-        self._house.exit_file.write(record)
+        self._keep(record)
         return record
+
+    def _keep(self, record: ExitRecord) -> None:
+        try:
+            self._house.exit_file.write(record)
+        except OSError:
+            # A disk that fails is no reason to leave the tree alone: a daemon that is connected hears it from here, one
+            # that comes later finds no end, and says so (`supervisor_lost`).
+            return
 
     def state(self, pid: int, verdict: "Verdict") -> dict[str, Any]:
         """What a daemon is told when it connects, and when it asks."""
@@ -256,6 +268,9 @@ class Ending:
     def _record(self, *, final: bool) -> ExitRecord:
         exited, writer = self._tree.exited, self._house.writer
         gaps = list(writer.gaps)
+        doubts, counts = self._doubts(), self._house.lines.annotation_counts
+        if doubts:
+            counts[AnnotationLevel.WARNING] = counts.get(AnnotationLevel.WARNING, 0) + len(doubts)
         if final and not self._taps.all_ended:
             gaps.append(
                 Gap(
@@ -283,10 +298,18 @@ class Ending:
             streams=self._taps.ends(),
             gaps=tuple(gaps),
             survivors=() if self._tree.is_empty else self._survivors,
-            annotations=self._house.lines.annotations,
-            annotation_counts=self._house.lines.annotation_counts,
+            annotations=(*doubts, *self._house.lines.annotations),
+            annotation_counts=counts,
             last_errors="" if exited is None or exited.code == 0 else self._taps.last_errors.text(),
         )
+
+    def _doubts(self) -> list[Remark]:
+        """That the runner's disk failed is said with the execution: the digest tells whether it cost anything."""
+        offset = self._house.writer.doubtful_from
+        if offset is None:
+            return []
+        text = f"The runner's disk failed to make output durable: from byte {offset:,} on it may be damaged."
+        return [Remark(level=AnnotationLevel.WARNING, title="output", text=text)]
 
     def _error_text(self) -> str:
         """Why it could not be started, or the limit that ended it."""

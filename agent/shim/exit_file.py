@@ -6,13 +6,13 @@ blocks were allocated before the bot began, then synced and renamed, so that a f
 """
 
 import json
-import os
 import re
-import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from agent.checked import DamagedError, seal, unseal
 from agent.ports.files import Disk
 from agent.segments import Gap
 from agent.wire.lines import Remark
@@ -27,7 +27,6 @@ _SURVIVORS_MAX = 50
 ANNOTATIONS_MAX = 50
 _NUMBER_MAX = 2**63 - 1
 _SHA256 = re.compile("[0-9a-f]{64}")
-_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 class ExitFileError(ValueError):
@@ -89,16 +88,12 @@ class ExitFile:
         """Allocate room for both writes; raises OSError when there is none."""
         for number in (1, 2):
             path = self.folder / f"exit.reserve{number}"
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | _FLAGS, 0o600)
-            try:
-                _allocate(fd)
-            finally:
-                os.close(fd)
+            self.disk.reserve(path, _RESERVED_BYTES)
             self._reserves.append(path)
 
     def write(self, record: ExitRecord) -> None:
         """Make `record` the content of `exit`, durably."""
-        data = encode_exit(record)
+        data = seal(encode_exit(record))
         if not self._reserves or len(data) > _RESERVED_BYTES:
             try:
                 self.disk.write_durable(self.folder / EXIT_NAME, data)
@@ -109,29 +104,33 @@ class ExitFile:
                 self.write(replace(record, annotations=()))
             return
         path = self._reserves.pop()
-        file = self.disk.open_append(path)
-        fd = os.open(path, os.O_WRONLY | _FLAGS)
         try:
             # Blanks behind the JSON, not a shorter file: the blocks are there, and stay.
-            os.write(fd, data.ljust(_RESERVED_BYTES))
-            file.sync()
-        finally:
-            os.close(fd)
-            file.close()
-        path.replace(self.folder / EXIT_NAME)
+            self.disk.rewrite(path, data.ljust(_RESERVED_BYTES))
+        except OSError:
+            # What is in there nobody knows: another file, on another place of the disk.
+            self.disk.write_durable(self.folder / EXIT_NAME, data)
+            return
+        self.disk.rename(path, self.folder / EXIT_NAME)
         self.disk.sync_folder(self.folder)
 
     def release(self) -> None:
         """Give back what was not needed."""
         for path in self._reserves:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.disk.remove(path)
         self._reserves.clear()
 
 
 def read_exit(folder: Path, disk: Disk) -> ExitRecord | None:
     """Return the record in an execution's folder, or None when there is none yet. Raises `ExitFileError`."""
     data = disk.read(folder / EXIT_NAME)
-    return None if data is None else decode_exit(data)
+    if data is None:
+        return None
+    try:
+        return decode_exit(unseal(data))
+    except DamagedError as error:
+        raise ExitFileError(f"the exit file is damaged: {error}") from error
 
 
 def encode_exit(record: ExitRecord) -> bytes:
@@ -208,15 +207,3 @@ def _bounded(gaps: tuple[Gap, ...]) -> tuple[Gap, ...]:
     last = rest[-1]
     joined = Gap(offset=rest[0].offset, missing_bytes=missing, reason=last.reason, resumed_at=last.resumed_at)
     return (*gaps[: _GAPS_MAX - 1], joined)
-
-
-if sys.platform == "linux":
-
-    def _allocate(fd: int) -> None:
-        os.posix_fallocate(fd, 0, _RESERVED_BYTES)
-
-else:
-
-    def _allocate(fd: int) -> None:
-        # No such call here; written blocks are allocated blocks.
-        os.write(fd, b" " * _RESERVED_BYTES)

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from agent.cgroups.readings import machine_oom_kills
-from agent.ports.clock import SystemClock
-from agent.ports.files import SystemDisk
 from agent.shim import body_posix, handover, kernel, supervisor
 from agent.shim.order import OrderError, ShimOrder
+from agent.shim.ports import system_ports
 from agent.shim.rehearsal import rehearse
 from agent.shim.verdict import Verdict
 
@@ -106,7 +105,7 @@ def _serve(channel: socket.socket, order: ShimOrder, descriptors: tuple[int, ...
             channel.close()
 
     try:
-        is_clean = supervisor.supervise(order, descriptors, answer, SystemClock(), SystemDisk())
+        is_clean = supervisor.supervise(order, descriptors, answer, system_ports())
     except BaseException:
         _leave_note(Path(order.folder), traceback.format_exc())
         raise

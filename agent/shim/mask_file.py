@@ -5,39 +5,36 @@ order's secrets from `order.json`; these stand here, in the same closed folder (
 synced: a machine that loses power loses the last ones, and the shim's word counts while it lives (core.md §2).
 """
 
-import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
-from agent.bot_files import open_inside
+from agent.ports.files import Disk
 
 MASKS_NAME = "masks"
 _READ_MAX_BYTES = 16 * 1024 * 1024
 
 
-def keep_masks(folder: Path, masks: Iterable[bytes]) -> None:
+def keep_masks(folder: Path, disk: Disk, masks: Iterable[bytes]) -> None:
     """Add some. A disk that takes nothing must not keep the shim from masking: then they are known here only."""
     lines = b"".join(b64encode(mask) + b"\n" for mask in masks)
-    try:
-        fd = os.open(folder / MASKS_NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-    except OSError:
-        return
-    try:
-        os.write(fd, lines)
-    except OSError:
-        return
-    finally:
-        os.close(fd)
+    with suppress(OSError):
+        disk.append(folder / MASKS_NAME, lines)
 
 
-def kept_masks(folder: Path) -> tuple[bytes, ...]:
+def kept_masks(folder: Path, disk: Disk) -> tuple[bytes, ...]:
     """All that stand there; none where there is no file, or a bot of our own user spoiled it."""
     try:
-        with open_inside(folder, folder / MASKS_NAME) as file:
-            lines = file.read(_READ_MAX_BYTES).split(b"\n")[:-1]
+        file = disk.open_regular(folder / MASKS_NAME)
     except OSError:
         return ()
+    try:
+        lines = file.read_at(0, _READ_MAX_BYTES).split(b"\n")[:-1]
+    except OSError:
+        return ()
+    finally:
+        file.close()
     found = []
     for line in lines:
         try:

@@ -98,6 +98,8 @@ class ShimOrder:
     `rlimits` maps names of `resource.RLIMIT_*` without that prefix to (soft, hard); -1 is "no limit".
     `cgroup` is the folder of the bot's group, for killing; the descriptor with role `cgroup` is for entering it.
     `groups` are the folders of the groups that limit it, by controller; the child enters those that are not `cgroup`.
+    `output_cap_bytes` is its share of the runner's disk for output that the hub does not have, `keep_free_bytes` what
+    its output leaves free there.
     `lines` false: the bot's `::x::` lines are only text.
     `bounds` are watched by the shim; `cpus` are the only ones that the bot may run on, empty for all.
     """
@@ -125,6 +127,7 @@ class ShimOrder:
     cpus: tuple[int, ...] = ()
     rlimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     output_cap_bytes: int = 1024**3
+    keep_free_bytes: int = 0
     run_as: RunAs | None = None
     descriptors: tuple[Role, ...] = ()
     comes_back: bool = False

@@ -4,7 +4,6 @@ import os
 import sys
 from base64 import b64decode, b64encode
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent.shim.order import Stamp, read_bounds
@@ -77,8 +76,8 @@ class Desk:
         self._ending.deadlines = self._ending.deadlines.with_no_progress(None if silence is None else float(silence))
         self._ending.set_bounds(bounds)
         cpus = [int(cpu) for cpu in message["cpus"]]
-        if cpus and sys.platform == "linux":
-            _keep_on(cpus, self._tree.pids())
+        if cpus:
+            self._tree.keep_on(cpus)
         return Reply(body={})
 
     def _touch(self, _: Message) -> Reply:
@@ -105,12 +104,3 @@ class Desk:
     def _kill(self, _: Message) -> Reply:
         self._tree.kill()
         return Reply(body={})
-
-
-if sys.platform == "linux":
-
-    def _keep_on(cpus: list[int], pids: list[int]) -> None:
-        """Let processes run on these CPUs only; one that is gone meanwhile is passed over."""
-        for pid in pids:
-            with suppress(OSError):
-                os.sched_setaffinity(pid, cpus)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.shim import address
+from agent.shim.ports import Sockets, Waiter
 from agent.shim.wire import READABLE_VERSIONS, Incoming, Message, WireError, encode
 
 CLIENTS_MAX = address.BACKLOG
@@ -46,16 +47,17 @@ class Connection:
 class Service:
     """Serves the daemons of one execution from the shim's own loop."""
 
-    def __init__(self, folder: Path, nonce: str, selector: selectors.BaseSelector) -> None:
+    def __init__(self, folder: Path, nonce: str, waiter: Waiter, sockets: Sockets) -> None:
         self._folder = folder
         self._nonce = nonce
-        self._selector = selector
+        self._waiter = waiter
+        self._sockets = sockets
         self._connections: set[Connection] = set()
         self._handler: Handler | None = None
         self._welcome: Callable[[], Message] = dict
-        self._listener = address.listen(folder)
+        self._listener = sockets.listen(folder)
         self._listener.setblocking(False)
-        selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        waiter.register(self._listener, selectors.EVENT_READ, self._accept)
 
     def serve(self, handler: Handler, welcome: Callable[[], Message]) -> None:
         """Say who answers requests, and what a newcomer is told."""
@@ -78,16 +80,16 @@ class Service:
         """Close everything, and take the socket's name away."""
         for each in list(self._connections):
             self._drop(each)
-        self._selector.unregister(self._listener)
+        self._waiter.unregister(self._listener)
         self._listener.close()
-        address.forget(self._folder)
+        self._sockets.forget(self._folder)
 
     def _accept(self, _: int) -> None:
         try:
             accepted, _address = self._listener.accept()
         except OSError:
             return
-        if len(self._connections) >= CLIENTS_MAX or not address.is_same_user(accepted):
+        if len(self._connections) >= CLIENTS_MAX or not self._sockets.is_same_user(accepted):
             accepted.close()
             return
         accepted.setblocking(False)
@@ -105,9 +107,9 @@ class Service:
                 self._read(connection)
 
         try:
-            self._selector.modify(connection.socket, mask, on_ready)
+            self._waiter.modify(connection.socket, mask, on_ready)
         except KeyError:
-            self._selector.register(connection.socket, mask, on_ready)
+            self._waiter.register(connection.socket, mask, on_ready)
 
     def _read(self, connection: Connection) -> None:
         try:
@@ -185,5 +187,5 @@ class Service:
         if connection not in self._connections:
             return
         self._connections.discard(connection)
-        self._selector.unregister(connection.socket)
+        self._waiter.unregister(connection.socket)
         connection.socket.close()

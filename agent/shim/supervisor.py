@@ -11,19 +11,13 @@ pipes are drained.
 The loop ends when the final exit file is written and the tree is empty. Nothing in it waits for the daemon.
 """
 
-import os
 import selectors
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from agent.masking import PatternSet
-from agent.ports.clock import Clock
-from agent.ports.files import Disk
-from agent.process import start_of
 from agent.segment_writer import SegmentWriter
 from agent.segments import Stream
-from agent.shim import kernel
 from agent.shim.body import Child, Source
 from agent.shim.ending import Ending
 from agent.shim.exit_file import ExitFile
@@ -31,16 +25,12 @@ from agent.shim.lines import LineDesk
 from agent.shim.mask_file import keep_masks
 from agent.shim.measure import disk_used
 from agent.shim.order import Role, ShimOrder, Stamp
+from agent.shim.ports import ShimPorts
 from agent.shim.requests import Desk
 from agent.shim.service import Service
 from agent.shim.taps import Taps
 from agent.shim.verdict import Verdict, VerdictDesk, VerdictKind
 from agent.wire.words import VoidReason
-
-if sys.platform == "win32":
-    from agent.shim.body_windows import let_go, read_failure, start_bot
-else:
-    from agent.shim.body_posix import let_go, read_failure, start_bot
 
 OUTPUT_FOLDER = "output"
 _NS = 1_000_000_000
@@ -49,54 +39,66 @@ _FAREWELL_NS = _NS
 
 
 def supervise(
-    order: ShimOrder, descriptors: tuple[int, ...], answer: Callable[[Verdict], None], clock: Clock, disk: Disk
+    order: ShimOrder, descriptors: tuple[int, ...], answer: Callable[[Verdict], None], ports: ShimPorts
 ) -> bool:
     """Decide the verdict and, when it is `started`, be the parent of the bot until all is over.
 
     `answer` tells the daemon the verdict that holds; it is called once. Returns whether the bot left nothing behind:
     no process, no pipe that somebody holds, no word untold.
     """
-    verdicts = VerdictDesk(disk=disk, clock=clock)
+    supervisor = begin(order, descriptors, answer, ports)
+    return supervisor is not None and supervisor.run()
+
+
+def begin(
+    order: ShimOrder, descriptors: tuple[int, ...], answer: Callable[[Verdict], None], ports: ShimPorts
+) -> "Supervisor | None":
+    """Decide the verdict and start the bot; None where it does not start here. `answer` is called once."""
+    verdicts = VerdictDesk(disk=ports.disk, clock=ports.clock)
     folder = Path(order.folder)
     try:
-        house = House(order, dict(zip(order.descriptors, descriptors, strict=True)), clock, disk)
+        house = House(order, dict(zip(order.descriptors, descriptors, strict=True)), ports)
     except OSError as error:
         answer(verdicts.link_void(folder, VoidReason.UNFIT, str(error)))
-        return False
-    verdict = verdicts.link_started(order, os.getpid(), start_of(os.getpid()) or "")
+        return None
+    verdict = verdicts.link_started(order, *ports.whoami())
     if verdict.kind is not VerdictKind.STARTED or verdict.nonce != order.nonce:
         answer(verdict)
         house.abandon()
-        return False
+        return None
     supervisor = Supervisor(house, verdict)
     # After the fork: who is told now begins to work, on the core that the bot needs to start.
     answer(verdict)
-    return supervisor.run()
+    supervisor.look_at_children()
+    return supervisor
 
 
 class House:
     """Everything that is made before the verdict: room on disk, the socket, masks, timer."""
 
-    def __init__(self, order: ShimOrder, held: dict[Role, int], clock: Clock, disk: Disk) -> None:
+    def __init__(self, order: ShimOrder, held: dict[Role, int], ports: ShimPorts) -> None:
         # First, and exclusively: where it is there already, an order came twice, and nothing of the first is touched.
         output = Path(order.folder) / OUTPUT_FOLDER
-        output.mkdir(mode=0o700)
-        let_go()
+        ports.disk.make_new_folder(output)
+        ports.body.let_go()
         self.order = order
-        self.clock = clock
-        self.disk = disk
+        self.clock = ports.clock
+        self.disk = ports.disk
+        self.body = ports.body
         self.folder = Path(order.folder)
         self.gateway = held.get(Role.GATEWAY)
         self.cgroup_procs = held.get(Role.CGROUP, -1)
         # Held for its life: the folder cannot be replaced by another of its name.
         self.directory = held.get(Role.FOLDER)
         self.patterns = PatternSet(order.masks)
-        self.selector = selectors.DefaultSelector()
-        self.exit_file = ExitFile(folder=self.folder, disk=disk)
+        self.waiter = ports.waiter(self.clock)
+        self.exit_file = ExitFile(folder=self.folder, disk=self.disk)
         self.exit_file.reserve()
-        self.writer = SegmentWriter(folder=output, disk=disk, cap_bytes=order.output_cap_bytes)
+        self.writer = SegmentWriter(
+            folder=output, disk=self.disk, cap_bytes=order.output_cap_bytes, keep_free_bytes=order.keep_free_bytes
+        )
         self.writer.open()
-        self.service = Service(self.folder, order.nonce, self.selector)
+        self.service = Service(self.folder, order.nonce, self.waiter, ports.sockets)
         self.lines = LineDesk(self.add_masks, self.patterns, self.service.push)
         # What stands there before the bot writes; only whom it is counted for pays for the walk.
         self.disk_before = disk_used(self.folder) if order.bounds.disk_bytes is not None else None
@@ -107,7 +109,7 @@ class House:
         fresh = [mask for mask in masks if mask not in known]
         if fresh:
             self.patterns.add(fresh)
-            keep_masks(self.folder, fresh)
+            keep_masks(self.folder, self.disk, fresh)
 
     def abandon(self) -> None:
         """Take everything back: this order does not start here."""
@@ -117,13 +119,12 @@ class House:
 
 
 class Supervisor:
-    """The parent of one bot."""
+    """The parent of one bot: `run`, or `turn` again and again until `is_over`, then `end`."""
 
     def __init__(self, house: House, verdict: Verdict) -> None:
-        order, self._clock, self._selector = house.order, house.clock, house.selector
+        order, self._clock, self._waiter = house.order, house.clock, house.waiter
         self._house = house
-        self._timer = kernel.open_timer()
-        child, self._tree = start_bot(order, house.cgroup_procs)
+        child, self._tree = house.body.start_bot(order, house.cgroup_procs)
         self._child = child
         self._exec_error = child.exec_error
         self._taps = Taps(
@@ -144,20 +145,32 @@ class Supervisor:
 
     def run(self) -> bool:
         """Serve until all is over, then say farewell; return whether nothing of the bot is left."""
-        # The child may have ended before the first look.
-        self._on_children(0)
-        while not self._ending.is_over:
-            self._turn()
+        while not self.is_over:
+            self.turn()
         until = self._clock.boot_ns() + _FAREWELL_NS
         while self._house.service.has_backlog and self._clock.boot_ns() < until:
             self._select(until)
+        return self.end()
+
+    def look_at_children(self) -> None:
+        """Note who has ended; the first time before `turn`, since the child may have by then."""
+        self._on_children(0)
+
+    @property
+    def is_over(self) -> bool:
+        """True when the final exit file is written and no process is left."""
+        return self._ending.is_over
+
+    def end(self) -> bool:
+        """Take the socket away; return whether nothing of the bot is left, no word to its daemon either."""
         is_told = not self._house.service.has_backlog
         self._house.service.close()
-        self._selector.close()
+        self._waiter.close()
         return is_told and self._tree.is_empty and self._taps.all_ended
 
-    def _turn(self) -> None:
-        self._select(self._next_due_ns())
+    def turn(self) -> None:
+        """Wait for something that is ready or due, and do it."""
+        self._select(self.next_due_ns())
         now = Stamp.of(self._clock)
         if _is_due(self._taps.flush_due_ns, now.boot_ns):
             self._taps.flush()
@@ -168,21 +181,18 @@ class Supervisor:
         self._ending.look(now)
         if self._ending.is_drain_over(now.boot_ns):
             for stream, source in self._taps.open_sources().items():
-                self._selector.unregister(source.fileno())
+                self._waiter.unregister(source.fileno())
                 self._taps.end(stream, is_end_seen=False)
         self._ending.finish_if_done(now)
 
     def _select(self, due_ns: int | None) -> None:
-        timeout = None if due_ns is None else max(0.0, (due_ns - self._clock.boot_ns()) / _NS)
-        if due_ns is not None and timeout and timeout > 1.0 and self._timer >= 0:
-            # The selector's own clock stands still while the machine sleeps; this one wakes with it.
-            kernel.set_timer(self._timer, due_ns)
-        for key, events in self._selector.select(timeout):
+        for key, events in self._waiter.wait(due_ns):
             # One callback may have taken away what a later one is for.
-            if key.fd in self._selector.get_map():
+            if key.fd in self._waiter.get_map():
                 key.data(events)
 
-    def _next_due_ns(self) -> int | None:
+    def next_due_ns(self) -> int | None:
+        """When `turn` has something to do even if nothing is ready, by `Clock.boot_ns`."""
         ending_ns = self._ending.next_due_ns(self._clock.boot_ns())
         dues = [self._taps.flush_due_ns, self._house.writer.sync_due_ns, ending_ns, self._house.lines.progress_due_ns]
         if self._told_length != self._house.writer.length:
@@ -200,18 +210,16 @@ class Supervisor:
 
     def _watch_child(self, child: Child) -> None:
         for stream, source in self._taps.open_sources().items():
-            self._selector.register(source.fileno(), selectors.EVENT_READ, self._reader(stream, source.fileno()))
-        self._selector.register(child.wake.fileno(), selectors.EVENT_READ, self._on_children)
+            self._waiter.register(source.fileno(), selectors.EVENT_READ, self._reader(stream, source.fileno()))
+        self._waiter.register(child.wake.fileno(), selectors.EVENT_READ, self._on_children)
         if child.exec_error is not None:
-            self._selector.register(child.exec_error.fileno(), selectors.EVENT_READ, self._on_exec)
-        if self._timer >= 0:
-            self._selector.register(self._timer, selectors.EVENT_READ, lambda _: _drain_timer(self._timer))
+            self._waiter.register(child.exec_error.fileno(), selectors.EVENT_READ, self._on_exec)
 
     def _reader(self, stream: Stream, fd: int) -> Callable[[int], None]:
         def on_ready(_: int) -> None:
             # Unregistered before it is closed by the end of the stream: a closed descriptor cannot be.
             if self._taps.at_end(stream):
-                self._selector.unregister(fd)
+                self._waiter.unregister(fd)
                 self._taps.end(stream, is_end_seen=True)
 
         return on_ready
@@ -220,8 +228,8 @@ class Supervisor:
         source, self._exec_error = self._exec_error, None
         if source is None:
             return
-        failure = read_failure(source.read(4096))
-        self._selector.unregister(source.fileno())
+        failure = self._house.body.read_failure(source.read(4096))
+        self._waiter.unregister(source.fileno())
         source.close()
         self._ending.note_exec(failure)
 
@@ -239,20 +247,13 @@ class Supervisor:
         """Nobody of the tree writes any more: what stands in the pipes is mostly all, and one look ends them."""
         for stream, source in self._taps.open_sources().items():
             if self._taps.at_end(stream):
-                self._selector.unregister(source.fileno())
+                self._waiter.unregister(source.fileno())
                 self._taps.end(stream, is_end_seen=True)
 
 
 def _drain(source: Source) -> None:
     try:
         source.read(4096)
-    except BlockingIOError:
-        return
-
-
-def _drain_timer(fd: int) -> None:
-    try:
-        os.read(fd, 8)
     except BlockingIOError:
         return
 

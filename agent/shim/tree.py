@@ -7,6 +7,7 @@ which has no subreapers, where processes with the execution's variable are looke
 import os
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,8 +67,15 @@ class DescentTree:
         """SIGKILL for every process of the tree, by its cgroup where there is one, and by descent in any case."""
         if self.cgroup is not None:
             kill_cgroup(self.cgroup)
-        kill_below(os.getpid())
+        kill_below(os.getpid(), self.reap)
         signal_all(self._strays(), KILL)
+
+    def keep_on(self, cpus: list[int]) -> None:
+        """Let every process run on these CPUs only; one that is gone meanwhile is passed over."""
+        if sys.platform == "linux":
+            for pid in self.pids():
+                with suppress(OSError):
+                    os.sched_setaffinity(pid, cpus)
 
     def survivors(self) -> tuple[tuple[int, str], ...]:
         """Return (pid, command line) of what is alive."""

@@ -5,7 +5,8 @@
 
 Both write a finished, synced file and `link(2)` it to the name `verdict`; then both read back what stands there. The
 nonce inside tells who won; the return code of link does not count. A verdict never changes. "Never started" may be
-said only when `link_void` has returned a verdict of kind `void`.
+said only when `link_void` has returned a verdict of kind `void`; of a file that cannot be read (a flipped bit) nobody
+may say it.
 """
 
 import json
@@ -14,6 +15,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from agent.checked import DamagedError, seal, unseal
 from agent.ports.clock import Clock
 from agent.ports.files import Disk
 from agent.shim.order import ShimOrder, Stamp, wall_ns
@@ -39,7 +41,8 @@ class VerdictKind(StrEnum):
 class Verdict:
     """What stands in the file. `nonce` is the order's for `started`; `wall_ns` and `boot_ns` tell when it was written.
 
-    `pid` and `start` are the shim's (`agent.process.same_process`), 0 and "" when the daemon wrote it.
+    `pid` and `start` are the shim's (`agent.process.same_process`), 0 and "" when the daemon wrote it. `fence` is the
+    order's, for a daemon that can't read the order any more.
     """
 
     kind: VerdictKind
@@ -50,6 +53,7 @@ class Verdict:
     message: str = ""
     pid: int = 0
     start: str = ""
+    fence: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,7 @@ class VerdictDesk:
             boot_ns=now.boot_ns,
             pid=pid,
             start=start,
+            fence=order.fence,
         )
         return self._link(folder, mine)
 
@@ -99,10 +104,17 @@ class VerdictDesk:
         if data is None:
             return None
         self.disk.sync_folder(folder)
-        return decode_verdict(data)
+        return _unsealed(data)
 
     def _link(self, folder: Path, mine: Verdict) -> Verdict:
-        return decode_verdict(self.disk.link_exclusive(folder / VERDICT_NAME, encode_verdict(mine)))
+        return _unsealed(self.disk.link_exclusive(folder / VERDICT_NAME, seal(encode_verdict(mine))))
+
+
+def _unsealed(data: bytes) -> Verdict:
+    try:
+        return decode_verdict(unseal(data))
+    except DamagedError as error:
+        raise VerdictError(f"the verdict is damaged: {error}") from error
 
 
 def encode_verdict(verdict: Verdict) -> bytes:
@@ -124,6 +136,7 @@ def decode_verdict(data: bytes) -> Verdict:
             message=str(body["message"]),
             pid=int(body["pid"]),
             start=str(body["start"]),
+            fence=int(body.get("fence", 0)),
         )
     except VerdictError:
         raise

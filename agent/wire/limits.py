@@ -22,6 +22,9 @@ OUTPUT_ACK_S = 0.25
 FACTS_IN_FLIGHT = 32
 """Facts of one execution that may be unacknowledged on the wire."""
 
+CONNECTION_FACTS_IN_FLIGHT = 1024
+"""The same over all executions of one connection: far fewer than a hub lets wait for its database."""
+
 HEARTBEAT_S = 10.0
 PING_S = 15.0
 SILENCE_S = 35.0
@@ -62,3 +65,5 @@ COLUMN_NAME_MAX = 128
 ROW_COLUMNS_MAX = 100
 ROW_MAX_BYTES = 64 * 1024
 """One row of a record log, as JSON."""
+BURIED_MAX = 1000
+"""Tombstones in one message."""

@@ -36,6 +36,9 @@ FinishWord = Annotated[str, _word(FINISH_WORDS), Field(pattern="^(SUCCESS|FAILED
 StateWord = Annotated[str, _word(STATE_WORDS), Field(pattern="^(START|RUNNING|FINISHED|CANCELED)$")]
 
 
+AFTER_FACT = "botyardAfterFact"
+
+
 class TaskUpdate(BaseModel):
     """Body of ``POST /task/{id}``: says by its members what to do; unknown members are ignored."""
 
@@ -49,6 +52,10 @@ class TaskUpdate(BaseModel):
     failed_items: int | None = Field(default=None, alias="failedItems")
     interrupted: bool | None = None
     killed: bool | None = None
+    after_fact: int | None = Field(default=None, alias=AFTER_FACT, ge=0, le=2**31 - 1)
+    """Our own gateway's: a finish of the caller's own task for which its runner had no room, and the number of the
+    newest fact there. Of nobody else it means anything.
+    """
 
     @property
     def is_finish(self) -> bool:

@@ -8,16 +8,20 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
+from agent.wire.condition import Condition
 from agent.wire.facts import Fact, Gap
 from agent.wire.ids import WireBuildId, WireExecutionId, WireRunnerId, WireTaskId
 from agent.wire.limits import (
+    BURIED_MAX,
     CONNECTION_WINDOW_BYTES,
     HEARTBEAT_S,
     OUTPUT_WINDOW_BYTES,
     PROGRESS_TEXT_MAX,
     SILENCE_S,
 )
+from agent.wire.screens import ShowScreen
 from agent.wire.task import BotText, BuildReference, Limits, WireModel, Work
+from agent.wire.watching import FilesTaken, FolderNews, Watch
 from agent.wire.words import PreparationState, StopCause
 
 Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -71,6 +75,8 @@ class Hello(WireModel):
     fingerprint: str
     commit_position: int = Field(default=0, ge=0)
     """Highest commit position that a hub ever acknowledged to this home (`core.md` D8)."""
+    store_id: str = ""
+    """Of which store: a restored one is another (R20)."""
     origin: str
     """scheme://host:port that the runner dialled."""
     agent_version: str
@@ -92,6 +98,10 @@ class Welcome(WireModel):
     silence_s: float = SILENCE_S
     output_window_bytes: int = OUTPUT_WINDOW_BYTES
     connection_window_bytes: int = CONNECTION_WINDOW_BYTES
+    store_id: str = ""
+    """The store that commit positions of this session count in."""
+    show_buried: bool = False
+    """The store was restored: tell tombstones too, so that what ran since the backup is known (R20)."""
 
 
 class Rejected(WireModel):
@@ -117,6 +127,26 @@ class Held(WireModel):
     last_fact: int = Field(ge=0)
     output_bytes: int = Field(ge=0)
     ended: bool = False
+    task_id: WireTaskId | None = None
+    build_id: WireBuildId | None = None
+    """What it is of: a hub whose store was restored may not know the execution (R20)."""
+
+
+class Stone(WireModel):
+    """What a runner keeps of an execution that it forgot at the hub's word (`core.md` D8)."""
+
+    execution_id: WireExecutionId
+    task_id: WireTaskId
+    fence: int = Field(ge=1)
+    outcome: str
+    """``void`` where it never started."""
+
+
+class Buried(WireModel):
+    """Tombstones, told before `ResumeEnd` where the hub asked for them."""
+
+    type: Literal["buried"] = "buried"
+    stones: tuple[Stone, ...] = Field(max_length=BURIED_MAX)
 
 
 class ResumeEnd(WireModel):
@@ -124,6 +154,8 @@ class ResumeEnd(WireModel):
 
     type: Literal["resume_end"] = "resume_end"
     prepared: tuple[WireBuildId, ...] = ()
+    buried: int | None = None
+    """How many tombstones were told; None where they were not asked for, or by a runner that can't tell them."""
 
 
 class StopOrder(WireModel):
@@ -314,6 +346,8 @@ class HeartbeatAck(WireModel):
     type: Literal["heartbeat_ack"] = "heartbeat_ack"
     number: int = Field(ge=1)
     commit_position: int = Field(default=0, ge=0)
+    at: AwareDatetime | None = None
+    """The hub's time when it answered: a runner tells by it that one of the two clocks is wrong."""
 
 
 class Drain(WireModel):
@@ -348,13 +382,17 @@ ToRunner = Annotated[
     | OutputRewind
     | Forget
     | Desired
+    | Watch
+    | FilesTaken
+    | ShowScreen
     | HeartbeatAck
     | Drain
     | Bye,
     Field(discriminator="type"),
 ]
 
+News = Preparation | FolderNews | Condition
 ToHub = Annotated[
-    Hello | Held | ResumeEnd | SlotFree | SlotBusy | Fact | OutputGap | Progress | Preparation | Heartbeat,
+    Hello | Held | Buried | ResumeEnd | SlotFree | SlotBusy | Fact | OutputGap | Progress | News | Heartbeat,
     Field(discriminator="type"),
 ]

@@ -17,7 +17,7 @@ from pydantic import (
 
 from agent.wire.ids import Sha256Hex, WireBuildId
 from agent.wire.starting import PlatformNeeds, Start
-from agent.wire.words import Kind, OnDisconnect, ReportPolicy
+from agent.wire.words import DesktopNeed, Kind, OnDisconnect, ReportPolicy
 
 
 class WireModel(BaseModel):
@@ -125,7 +125,8 @@ class Limits(WireModel):
     """From the verdict on."""
     no_progress_s: float | None = Field(default=None, gt=0)
     """Since its last output, progress or call of the gateway."""
-    lost_after_s: float = Field(default=600.0, ge=120)
+    lost_after_s: float = Field(default=600.0, gt=60)
+    """The hub allows no less than 120 (G3); a shim needs as much as leaves it a deadline before the hub's (D10)."""
     output_bytes: int = Field(default=1024**3, gt=0)
     """Output that the hub does not hold yet; above it output is dropped and counted, the bot goes on."""
     memory_bytes: int | None = Field(default=None, gt=0)
@@ -187,6 +188,15 @@ class Work(WireModel):
     limits: Limits = Limits()
     secret_parameters: tuple[str, ...] = ()
     """Names of parameters whose values are masked in the output and never put into arguments."""
+    desktop: DesktopNeed = DesktopNeed.ANY
+    desktop_size: Annotated[str, Field(pattern=r"^([1-9][0-9]{0,4}x[1-9][0-9]{0,4})?$")] = ""
+    """``1920x1080`` exactly; empty where any size does."""
+    failure_screenshot: bool = True
+    """Keep a picture of its desktop where it fails."""
+    record: bool = False
+    """Keep a recording of its desktop."""
+    accounts: dict[str, str] = {}
+    """The account that the task holds of each resource with accounts, by the resource's label."""
 
 
 def newest(*moments: datetime | None) -> datetime | None:

@@ -118,6 +118,17 @@ class OnDisconnect(StrEnum):
     STOP = "stop"
 
 
+class DesktopNeed(StrEnum):
+    """What a bot wants of a desktop."""
+
+    ANY = "any"
+    """Nothing was said: it runs with or without, and gets what its slot has."""
+    NONE = "none"
+    """It runs in the background, headless, and gets none."""
+    REQUIRED = "required"
+    """It gets one alone that has no fault when it starts, or waits."""
+
+
 class StopCause(StrEnum):
     """Who wanted the bot to end before it ended by itself; the first durable one counts (`core.md` §4)."""
 

@@ -6,22 +6,19 @@ small raster images, known by their first bytes, are sent as what they are.
 
 import asyncio
 from datetime import datetime
-from urllib.parse import quote
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from hub.api.byte_range import byte_range
 from hub.api.call import Call, Nothing, Sent, View
+from hub.api.downloads import PRIVATE, piece, send
 from hub.api.route import Route, Spec, route
 from hub.api.tasks import find
 from hub.domain.access import Role
 from hub.domain.preview import HEAD_BYTES, PreviewKind, preview
-from hub.errors import NotFound
 from hub.services import artifacts
 from hub.services.artifacts import Asked, Listing
 from hub.storage.artifacts import ArtifactRow
-from hub.storage.blobs import READ_BYTES, BlobGone, Blobs
 from hub.storage.transaction import Transaction
 
 
@@ -138,27 +135,7 @@ async def show(call: Call[Nothing, Nothing]) -> Artifact:
 async def download(call: Call[Nothing, Nothing]) -> web.StreamResponse:
     """All bytes, or a range of them."""
     row = await _row(call)
-    start, end, status = byte_range(call.request.headers.get("Range"), row.size_bytes)
-    headers = {
-        **_PRIVATE,
-        "Content-Type": "application/octet-stream",
-        "Content-Disposition": _attachment(row.name),
-        "Content-Length": str(end - start),
-        "Accept-Ranges": "bytes",
-        "ETag": f'"{row.sha256}"',
-    }
-    if status == web.HTTPPartialContent.status_code:
-        headers["Content-Range"] = f"bytes {start}-{end - 1}/{row.size_bytes}"
-    blobs = call.hub.blobs
-    first = await _piece(blobs, row, start, min(READ_BYTES, end - start))
-    response = web.StreamResponse(status=status, headers=headers)
-    await response.prepare(call.request)
-    while start < end and first:
-        await response.write(first)
-        start += len(first)
-        first = await _piece(blobs, row, start, min(READ_BYTES, end - start))
-    await response.write_eof()
-    return response
+    return await send(call, row.name, row.sha256, row.size_bytes)
 
 
 @route(
@@ -177,11 +154,11 @@ async def download(call: Call[Nothing, Nothing]) -> web.StreamResponse:
 async def look(call: Call[Nothing, Shown]) -> Preview | web.StreamResponse:
     """A file's beginning, as text, rows or picture."""
     row = await _row(call)
-    head = await _piece(call.hub.blobs, row, 0, HEAD_BYTES)
+    head = await piece(call.hub.blobs, row.name, row.sha256, 0, HEAD_BYTES)
     made = await asyncio.to_thread(preview, row.name, head, row.size_bytes, call.query.lines)
     if made.kind is PreviewKind.IMAGE:
-        body = await _piece(call.hub.blobs, row, 0, row.size_bytes)
-        return web.Response(body=body, headers={**_PRIVATE, "Content-Type": made.media})
+        body = await piece(call.hub.blobs, row.name, row.sha256, 0, row.size_bytes)
+        return web.Response(body=body, headers={**PRIVATE, "Content-Type": made.media})
     return Preview(
         artifact=_view(row),
         kind=made.kind,
@@ -193,33 +170,11 @@ async def look(call: Call[Nothing, Shown]) -> Preview | web.StreamResponse:
 
 ROUTES: tuple[Route, ...] = (listing, collect, show, download, look)
 
-_PRIVATE = {
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "sandbox; default-src 'none'",
-}
-
 
 async def _row(call: Call[Nothing, Nothing] | Call[Nothing, Shown]) -> ArtifactRow:
     """The file that the path names. Raises NotFound."""
     workspace_id, named = call.caller.workspace_id, call.path("artifact")
     return await call.read(lambda tx: artifacts.show(tx, workspace_id, named))
-
-
-async def _piece(blobs: Blobs, row: ArtifactRow, start: int, length: int) -> bytes:
-    """Bytes of a file. Raises NotFound when the store has lost them."""
-    try:
-        return await asyncio.to_thread(lambda: b"".join(blobs.read(row.sha256, start, length)))
-    except BlobGone:
-        text = f"The hub has lost the bytes of {row.name!r} ({row.sha256[:12]}); restore its data folder."
-        raise NotFound("artifact_gone", text) from None
-
-
-def _attachment(name: str) -> str:
-    """A header that saves under the file's last name, whatever characters the bot chose (RFC 6266)."""
-    last = name.rpartition("/")[2] or "artifact"
-    plain = "".join(char if char.isascii() and (char.isalnum() or char in "._- ") else "_" for char in last)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(last, safe='')}"
 
 
 def _view(row: ArtifactRow) -> Artifact:

@@ -6,19 +6,26 @@ from typing import Annotated, Any
 from pydantic import Field, JsonValue
 
 from agent.wire.task import Limits as Limited
-from agent.wire.words import OnDisconnect, Outcome
-from hub.api.call import Call, Nothing, Sent, Strict, View
+from agent.wire.words import OnDisconnect
+from hub.api import desktop_views, sharing_views
+from hub.api.call import Call, Nothing, Sent, Strict
+from hub.api.desktop_views import OnScreen, OnScreenChanges, OnScreenView, on_screen_members
 from hub.api.limit_views import Limits, LimitsView, limits_view
 from hub.api.limit_views import said as limits_said
 from hub.api.paging import Listing, Page, page
+from hub.api.retry_views import Retry, retry_view
+from hub.api.retry_views import said as retry_said
 from hub.api.route import Route, Spec, route
+from hub.api.sharing_views import Shared, SharedView, shared_members
 from hub.domain.access import Role
 from hub.domain.automation import Automation as Stored
 from hub.domain.automation import AutomationState, Definition, ReportRule
+from hub.domain.demand import Sharing
+from hub.domain.desktop_wish import DesktopWish
 from hub.domain.limits import merged
 from hub.domain.parameters import Parameter as Declared
 from hub.domain.parameters import ParameterType
-from hub.domain.task import RetryPolicy
+from hub.domain.retry import RetryPolicy
 from hub.services import automations
 
 Type = Annotated[ParameterType, Field(strict=False)]
@@ -40,14 +47,7 @@ class Parameter(Strict):
     description: str = Field(default="", max_length=1000)
 
 
-class Retry(Strict):
-    """How often a task is tried, and after which outcomes again."""
-
-    attempts: int = Field(default=1, ge=1, le=20, description="Executions in all.")
-    on: list[Annotated[Outcome, Field(strict=False)]] = Field(default=[Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST])
-
-
-class NewAutomation(Strict):
+class NewAutomation(Shared, OnScreen):
     """An automation that is asked for."""
 
     label: str = Field(min_length=1, max_length=128)
@@ -66,7 +66,7 @@ class NewAutomation(Strict):
     state: State = AutomationState.ACTIVE
 
 
-class Changes(Strict):
+class Changes(Shared, OnScreenChanges):
     """What to change; absent members stay as they are."""
 
     bot: str | None = None
@@ -84,7 +84,7 @@ class Changes(Strict):
     state: State | None = None
 
 
-class Automation(View):
+class Automation(SharedView, OnScreenView):
     """An automation."""
 
     id: str
@@ -103,6 +103,10 @@ class Automation(View):
     limits: LimitsView
     retry: Retry
     state: AutomationState
+    paused_why: str | None = Field(description="Why the hub stopped it by itself.")
+    stopped_at: datetime | None = Field(
+        description="Since when it is stopped: none of its waiting tasks starts either."
+    )
     created_at: datetime
     updated_at: datetime
 
@@ -138,10 +142,7 @@ async def show(call: Call[Nothing, Nothing]) -> Automation:
 )
 async def create(call: Call[NewAutomation, Nothing]) -> Sent[Automation]:
     """A new automation of a deployed bot."""
-    body = call.body
-    changes = _changes(body, exclude={"label"})
-    limits = merged(Limited(), changes.pop("limits", {}))
-    new = Definition(label=body.label, limits=limits, **changes)
+    new = definition_of(call.body)
     return await call.write(lambda tx: automations.create(tx, call.caller, new), view)
 
 
@@ -164,6 +165,16 @@ async def edit(call: Call[Changes, Nothing]) -> Sent[Automation]:
 ROUTES: tuple[Route, ...] = (listing, show, create, edit)
 
 
+def definition_of(body: NewAutomation) -> Definition:
+    """What was sent, as the domain has it."""
+    changes = _changes(body, exclude={"label", "kind"})
+    limits = merged(Limited(), changes.pop("limits", {}))
+    retry = RetryPolicy(**changes.pop("retry", {}))
+    sharing = Sharing(**changes.pop("sharing", {}))
+    wish = DesktopWish(**changes.pop("on_screen", {}))
+    return Definition(label=body.label, sharing=sharing, limits=limits, retry=retry, on_screen=wish, **changes)
+
+
 def view(one: Stored) -> Automation:
     """An automation as clients see it."""
     said = one.definition
@@ -182,8 +193,12 @@ def view(one: Stored) -> Automation:
         lost_after_s=said.lost_after_s,
         run_limit_s=said.run_limit_s,
         limits=limits_view(said.limits),
-        retry=Retry(attempts=said.retry.attempts, on=sorted(said.retry.on)),
+        **shared_members(said.sharing),
+        **on_screen_members(said.on_screen),
+        retry=retry_view(said.retry),
         state=said.state,
+        paused_why=one.paused_why,
+        stopped_at=one.stopped_at,
         created_at=one.created_at,
         updated_at=one.updated_at,
     )
@@ -196,12 +211,18 @@ def _parameter(declared: Declared) -> Parameter:
 def _changes(body: NewAutomation | Changes, exclude: set[str]) -> dict[str, Any]:
     """The members that were sent, as a definition has them."""
     said: dict[str, Any] = {name: getattr(body, name) for name in body.model_fields_set - exclude}
+    shared = {name: said.pop(name) for name in sharing_views.MEMBERS & said.keys()}
+    on_screen = {name: said.pop(name) for name in desktop_views.MEMBERS.keys() & said.keys()}
     # For the others null is as good as absent; here it says "no limit".
     sent = {name: value for name, value in said.items() if value is not None or name == "run_limit_s"}
     if body.limits is not None and "limits" in sent:
         sent["limits"] = limits_said(body.limits)
+    if shared:
+        sent["sharing"] = sharing_views.said(body)
+    if on_screen:
+        sent["on_screen"] = desktop_views.said(body)
     if body.parameters is not None and "parameters" in sent:
         sent["parameters"] = tuple(Declared(**one.model_dump()) for one in body.parameters)
     if body.retry is not None and "retry" in sent:
-        sent["retry"] = RetryPolicy(attempts=body.retry.attempts, on=frozenset(body.retry.on))
+        sent["retry"] = retry_said(body.retry)
     return sent

@@ -18,7 +18,7 @@ ABOUT = """
 Everything that a Botyard hub does, for scripts and people. Send `Authorization: Bearer byk_…` (`botyard key create`).
 
 A key belongs to one workspace and has one role: `viewer` < `operator` < `developer` < `admin`. Listings take `limit`
-and `cursor`. A POST with an `Idempotency-Key` is done once and answered alike for 24 hours. Errors are
+and `cursor`. A POST or PUT with an `Idempotency-Key` is done once and answered alike for 24 hours. Errors are
 `application/problem+json`; `code` is stable, `errors` names every fault with its remedy.
 """
 ERRORS = {

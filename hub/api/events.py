@@ -9,9 +9,11 @@ from aiohttp import web
 from pydantic import AwareDatetime, Field
 
 from hub.api.call import Call, Nothing, Query, View
+from hub.api.problem import Fault, Refused
 from hub.api.route import Route, Spec, route
 from hub.api.sse import Stream, last_event_id, wants_stream
 from hub.domain.access import Role
+from hub.domain.event_kinds import FAMILIES, KINDS, remedy_of
 from hub.storage import events
 from hub.storage.events import Event as Row
 from hub.storage.events import EventFilter
@@ -143,6 +145,10 @@ async def _read(call: Call[Nothing, From], after: int, limit: int, *, newest: bo
 
 def _wanted(call: Call[Nothing, From], after: int, *, newest: bool, limit: int | None = None) -> EventFilter:
     query = call.query
+    if query.type and query.type not in KINDS | FAMILIES:
+        remedy = remedy_of(query.type).replace(".*", "")
+        fault = Fault(field="type", message=f"{query.type[:64]!r} is no kind of event", remedy=remedy)
+        raise Refused(400, "query", "The query can't be read.", [fault])
     return EventFilter(
         after=after,
         kind=query.type,

@@ -2,6 +2,7 @@
 
 from pydantic_core import ErrorDetails
 
+UNKNOWN = "unknown member"
 _LENGTHS = {"string_too_short": "min_length", "too_short": "min_length", "string_too_long": "max_length"}
 _LENGTHS |= {"too_long": "max_length"}
 _LIMITS = {
@@ -29,7 +30,7 @@ def words(one: ErrorDetails) -> tuple[str, str]:
     """(what is wrong, what to do) for one fault; the value itself is never repeated: it may be secret."""
     kind, about = one["type"], one.get("ctx", {})
     if kind == "extra_forbidden":
-        return "unknown member", "remove it, or look for a slip in its name"
+        return UNKNOWN, "remove it, or look for a slip in its name"
     if kind == "missing":
         return "missing", "add it"
     if kind in {"enum", "literal_error"}:

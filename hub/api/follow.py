@@ -11,7 +11,7 @@ import base64
 import codecs
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -27,12 +27,15 @@ from hub.api.tasks import find
 from hub.domain.task import TaskView
 from hub.services import waiting
 from hub.storage import execution_pages
+from hub.storage.doorbell import Doorbell
 from hub.storage.execution_pages import ExecutionView
 from hub.storage.outputs import Piece
 from hub.storage.transaction import Transaction
 
 LOOK_AGAIN_S = 2.0
 """A ring of the feed that nobody heard is made good after this long."""
+WHY_EVERY_S = 0.5
+"""Why a task waits is looked at again at most so often: on a busy hub the feed rings all the time."""
 _PLACE = re.compile(r"(exe_[0-9a-f]{32}):(\d{1,18})\Z")
 
 
@@ -64,15 +67,17 @@ class _Follower:
     seen_at_s: float = 0.0
     told: str = ""
     told_why: str = ""
+    why_at_s: float = 0.0
+    """By the loop's clock: then it may be looked at again why the task waits."""
     told_progress: Progress | None = None
     patient_until: float = 0.0
     """By the monotonic clock: until then nobody is told why a granted task does not run yet."""
     over: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
-        feed = self.call.hub.store.feed_changed
+        bells = self._bells()
         while await self.stream.keep():
-            rings = feed.rings
+            rings = [bell.rings for bell in bells]
             task, attempts = await self.look()
             await self._tell(task)
             next_one = self._next(attempts)
@@ -85,7 +90,14 @@ class _Follower:
                 # An order that is just under way is no reason to wait, until nothing has come of it for a while.
                 if task.state is not TaskState.RUNNING or self.call.hub.clock.monotonic() >= self.patient_until:
                     await self._tell_why()
-                await _ring(feed.wait(rings))
+                left_s = self.why_at_s - asyncio.get_running_loop().time()
+                waits = [bell.wait(count) for bell, count in zip(bells, rings, strict=True)]
+                await _ring(waits, within_s=left_s if left_s > 0 else LOOK_AGAIN_S)
+
+    def _bells(self) -> list[Doorbell]:
+        """What may change why it waits: an event, how far a build is, who is fit to run bots."""
+        signals = self.call.hub.signals
+        return [self.call.hub.store.feed_changed, signals.builds, signals.fitness]
 
     async def look(self) -> tuple[TaskView, list[ExecutionView]]:
         """The task and its attempts; as seen last where no feed has rung since. Raises NotFound."""
@@ -118,7 +130,11 @@ class _Follower:
             await self.stream.send("progress", view.progress.model_dump_json())
 
     async def _tell_why(self) -> None:
-        """Send why the task waits, when that has changed."""
+        """Send why the task waits, when that has changed; not before `why_at_s`."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s < self.why_at_s:
+            return
+        self.why_at_s = now_s + WHY_EVERY_S
         workspace_id = self.call.caller.workspace_id
         offers = self.call.hub.book.offers(workspace_id)
         reasons = await self.call.read(lambda tx: waiting.why(tx, workspace_id, self.task_id, offers))
@@ -169,7 +185,7 @@ class _Follower:
             if execution_id in self.over or not await self.stream.keep():
                 pump.cancel()
                 return
-            await _ring(feed.wait(rings), pump)
+            await _ring([feed.wait(rings)], pump)
 
     async def _offset(self, one: ExecutionView) -> int:
         """Where a new client begins: at the start, or at the line that it asked for."""
@@ -217,9 +233,15 @@ def _head(piece: Piece) -> dict[str, Any]:
     return {"from": piece.start, "to": piece.end, "stream": Channel(piece.stream).name.lower(), "at_ms": piece.time_ms}
 
 
-async def _ring(waiting: Any, pump: "asyncio.Task[None] | None" = None) -> None:
-    """Wait for a ring of the feed, for the end of `pump`, or for `LOOK_AGAIN_S`."""
+async def _ring(
+    waits: Sequence[Coroutine[Any, Any, int]],
+    pump: "asyncio.Task[None] | None" = None,
+    *,
+    within_s: float = LOOK_AGAIN_S,
+) -> None:
+    """Wait for one of these rings or for the end of `pump`; no longer than `within_s`."""
     async with asyncio.TaskGroup() as group:
-        rung = group.create_task(waiting, name="feed")
-        await asyncio.wait({rung, *([pump] if pump else [])}, timeout=LOOK_AGAIN_S, return_when=asyncio.FIRST_COMPLETED)
-        rung.cancel()
+        rung = [group.create_task(one, name="bell") for one in waits]
+        await asyncio.wait([*rung, *([pump] if pump else [])], timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        for one in rung:
+            one.cancel()

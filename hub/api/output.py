@@ -4,7 +4,7 @@ Line 0 is the first; a negative `from` counts from the end. The bytes are what t
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,11 +15,13 @@ from agent.wire.words import OutputState
 from hub.api.byte_range import byte_range
 from hub.api.call import Call, Nothing, View
 from hub.api.follow import Encoding, follow
+from hub.api.output_views import OutputGap, gap_views, gaps_of
 from hub.api.route import Route, Spec, route
 from hub.api.sse import wants_stream
 from hub.api.tasks import find
 from hub.domain.access import Role
 from hub.domain.line_marks import mark_line
+from hub.domain.output import words
 from hub.errors import NotFound
 from hub.storage import builds, execution_pages
 from hub.storage.execution_pages import ExecutionView
@@ -80,8 +82,9 @@ class OutputPage(View):
     bytes: int
     state: OutputState
     complete: bool
+    says: str = Field(description="What is known of its completeness, in words.", examples=["complete, verified"])
     sha256: str | None
-    gaps: list[dict[str, Any]] = Field(description="Bytes that the bot wrote and nobody has.")
+    gaps: list[OutputGap] = Field(description="Bytes that the bot wrote and nobody has.")
 
 
 @route(
@@ -113,6 +116,7 @@ async def lines(call: Call[Nothing, Lines]) -> OutputPage | web.StreamResponse:
             bytes=0,
             state=OutputState.NONE,
             complete=False,
+            says=words(OutputState.NONE, 0, ()),
             sha256=None,
             gaps=[],
         )
@@ -120,17 +124,19 @@ async def lines(call: Call[Nothing, Lines]) -> OutputPage | web.StreamResponse:
     found = await outputs.read_lines(workspace_id, one.id, query.first, query.limit)
     has_commands = await call.read(lambda tx: _has_commands(tx, workspace_id, one.build_id))
     reader = LineReader() if has_commands else None
-    state = OutputState(one.output_state)
+    state, gaps = OutputState(one.output_state), gaps_of(one.gaps)
+    have = outputs.position(workspace_id, one.id).have
     return OutputPage(
         execution=one.id,
         lines=[_line(line, reader) for line in found.lines],
         next=found.next,
         total=found.total,
-        bytes=outputs.position(workspace_id, one.id).have,
+        bytes=have,
         state=state,
         complete=state is OutputState.COMPLETE,
+        says=words(state, have, gaps),
         sha256=one.output_sha256,
-        gaps=one.gaps or [],
+        gaps=gap_views(gaps),
     )
 
 

@@ -27,7 +27,10 @@ class Listing(Query):
         """Where the page begins. Raises Refused (400) for a cursor that is none of ours."""
         try:
             padded = self.cursor.encode() + b"=" * (-len(self.cursor) % 4)
-            return base64.b64decode(padded, altchars=b"-_", validate=True).decode()
+            position = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
+            if "\0" in position:  # PostgreSQL takes none, and no position has one
+                raise ValueError(position)  # noqa: TRY301 - told as the others are
+            return position
         except (binascii.Error, ValueError):
             fault = Fault(field="cursor", message="is no cursor", remedy="take `next` of the page before")
             raise Refused(400, "query", "The query can't be read.", [fault]) from None

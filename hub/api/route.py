@@ -21,6 +21,7 @@ from hub.api.call import Call, Nothing, Sent
 from hub.domain.access import Role
 
 PREFIX = "/api/v1"
+_ENDING = frozenset({"cancel", "kill", "interrupt", "drain", "resume", "revoke", "pause"})
 JSON_MAX_BYTES = 1024 * 1024
 """Largest JSON body (`reliability.md` S39)."""
 
@@ -42,6 +43,10 @@ class Spec:
     """Media type of a body that the handler reads itself as a stream."""
     streams: bool = False
     """May answer with server-sent events, which last as long as the client wants."""
+    ends: bool = False
+    """Ends or frees something, so that it is served on a full disk too (`reliability.md` R14)."""
+    bots: bool = False
+    """A bot may call it through its runner's gateway, for its own execution only."""
     secret: bool = False
     """The answer holds a secret: it is shown once and never kept for an Idempotency-Key."""
     example: Mapping[str, Any] = field(default_factory=dict)
@@ -85,9 +90,21 @@ class Route:
         return f"{self.tag}_{self.name}"
 
     @property
+    def brings_more(self) -> bool:
+        """Whether it adds to what is stored, for which a full disk has no room (`reliability.md` R14).
+
+        What ends or frees something is small, and is served all the same.
+        """
+        is_ending = self.spec.ends or self.path.rpartition("/")[2] in _ENDING
+        return self.method in {"POST", "PUT", "PATCH"} and not is_ending
+
+    @property
     def takes_key(self) -> bool:
-        """Whether an Idempotency-Key means something here (P11)."""
-        return self.method == "POST" and not self.spec.upload
+        """Whether an Idempotency-Key means something here (P11).
+
+        A PUT wants one too: come late, its first try would put the old value back over one that came after it.
+        """
+        return self.method == "PUT" or (self.method == "POST" and not self.spec.upload)
 
 
 def route(method: str, path: str, spec: Spec) -> Callable[[Handler], Route]:

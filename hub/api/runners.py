@@ -7,12 +7,17 @@ from typing import Any
 
 from pydantic import Field
 
+from agent.wire.condition import FaultCode
 from agent.wire.words import ExecutionState, PreparationState
+from hub.api import windows
 from hub.api.call import Call, Nothing, Sent, Strict, View
+from hub.api.condition_views import Desktop, NoWork, codes, desktop_views, no_work
 from hub.api.paging import Listing, Page, page
 from hub.api.route import Route, Spec, route
+from hub.api.windows import Window
 from hub.domain.access import Role, SecretKind
 from hub.domain.credits import Offer
+from hub.domain.window import REASON_MAX
 from hub.services import access, enrolment, runners
 from hub.services.enrolment import EnrolmentState, EnrolmentView
 from hub.services.runners import RunnerState, RunnerView
@@ -29,9 +34,17 @@ class Runner(View):
     state: RunnerState
     connected: bool
     draining: bool = Field(description="It gets no new work.")
+    drain_reason: str | None
+    drained_by: str | None
+    drained_at: datetime | None
+    quarantined_at: datetime | None
+    quarantine_reason: str | None
+    is_copied: bool = Field(description="Quarantined as a copy: only a new enrolment cures it, and not resume.")
+    window: Window | None = Field(description="The maintenance window that it is in now: it gets no new work.")
     labels: dict[str, str]
     slots: int
     running: int = Field(description="Executions that it has.")
+    faults: list[FaultCode] = Field(description="What is wrong with it or its desktops, as it told last; each once.")
     agent_version: str | None
     platform: dict[str, str]
     connected_at: datetime | None
@@ -73,8 +86,19 @@ class RunnerDetails(Runner):
     free: int = Field(description="Slots that a task could get now.")
     fit: bool = Field(description="Whether it says that it can run bots.")
     unfit: list[str] = Field(description="Why not, in its own words.")
+    no_work: list[NoWork] = Field(description="Why it gets no work, or not all of it; the first to act on first.")
+    desktops: list[Desktop] = Field(description="What it has, fit or not, as it told last.")
+    applications: list[str] = Field(description="Programs that bots may count on, as it told last.")
+    condition_at: datetime | None = Field(description="Since when faults, desktops and applications are so.")
+    told_at: datetime | None = Field(description="When it was there last to tell so; now while it is connected.")
     busy: list[Busy]
     builds: list[Held] = Field(description="Builds that are prepared there, are being prepared, or could not be.")
+
+
+class Drain(Strict):
+    """Why a runner is to get no new work."""
+
+    reason: str = Field(default="", max_length=REASON_MAX, description="Shown where tasks wait; until it is resumed.")
 
 
 class NewEnrolmentToken(Strict):
@@ -125,23 +149,35 @@ async def show(call: Call[Nothing, Nothing]) -> RunnerDetails:
         return found, busy, runner_pages.held(tx, workspace_id, found.id)
 
     found, busy, builds = await call.read(query)
-    return _details(found, busy, builds, call.hub.book.offers(workspace_id).get(found.id))
+    return _details(found, busy, builds, call.hub.book.offers(workspace_id).get(found.id), call.hub.clock.now())
 
 
 @route(
     "POST",
     "/runners/{runner}/drain",
-    Spec(role=Role.OPERATOR, summary="Drain a runner", about="No new work; its bots are left alone."),
+    Spec(
+        role=Role.OPERATOR,
+        summary="Drain a runner",
+        about="No new work; its bots are left alone. It lasts until it is resumed, over every restart.",
+        example={"reason": "new graphics driver"},
+    ),
 )
-async def drain(call: Call[Nothing, Nothing]) -> Sent[Runner]:
+async def drain(call: Call[Drain, Nothing]) -> Sent[Runner]:
     """The runner, which gets no new work."""
-    return await _drain(call, on=True)
+    caller, reason = call.caller, call.body.reason.strip()
+    return await call.write(
+        lambda tx: runners.drain(tx, caller.workspace_id, call.path("runner"), caller.actor, on=True, reason=reason),
+        view,
+    )
 
 
 @route("POST", "/runners/{runner}/resume", Spec(role=Role.OPERATOR, summary="Give a drained runner work again"))
 async def resume(call: Call[Nothing, Nothing]) -> Sent[Runner]:
     """The runner, which gets work."""
-    return await _drain(call, on=False)
+    caller = call.caller
+    return await call.write(
+        lambda tx: runners.drain(tx, caller.workspace_id, call.path("runner"), caller.actor, on=False), view
+    )
 
 
 @route(
@@ -202,12 +238,14 @@ ROUTES: tuple[Route, ...] = (listing, show, drain, resume, revoke, tokens, creat
 
 def view(runner: RunnerView) -> Runner:
     """A runner as clients see it."""
-    same = {name: getattr(runner, name) for name in Runner.model_fields if name != "connected"}
-    return Runner(**same, connected=runner.state is RunnerState.CONNECTED)
+    own = {"connected", "window", "faults"}
+    same = {name: getattr(runner, name) for name in Runner.model_fields if name not in own}
+    window = None if runner.window is None else windows.view(runner.window)
+    return Runner(**same, connected=runner.is_linked, window=window, faults=codes(runner))
 
 
 def _details(
-    runner: RunnerView, busy: Sequence[BusySlot], builds: Sequence[HeldBuild], offer: Offer | None
+    runner: RunnerView, busy: Sequence[BusySlot], builds: Sequence[HeldBuild], offer: Offer | None, now: datetime
 ) -> RunnerDetails:
     known: dict[str, Any] = view(runner).model_dump()
     slots = [Busy(task=one.task_id, execution=one.execution_id, **_same(one, Busy)) for one in busy]
@@ -216,6 +254,11 @@ def _details(
         free=offer.free if offer else 0,
         fit=offer is not None and offer.is_ready,
         unfit=list(offer.unfit) if offer else [],
+        no_work=no_work(runner, busy, offer, now),
+        desktops=desktop_views(runner),
+        applications=list(runner.condition.applications) if runner.condition else [],
+        condition_at=runner.condition_at,
+        told_at=now if runner.is_linked else runner.last_seen_at,
         busy=slots,
         builds=[Held(build=one.build_id, **_same(one, Held)) for one in builds],
     )
@@ -233,10 +276,3 @@ def token_view(token: EnrolmentView) -> EnrolmentToken:
 
 def _made(secret: str, hub_id: str, token: EnrolmentView) -> MadeEnrolmentToken:
     return MadeEnrolmentToken(**token_view(token).model_dump(), token=secret, hub=hub_id)
-
-
-async def _drain(call: Call[Nothing, Nothing], *, on: bool) -> Sent[Runner]:
-    caller = call.caller
-    return await call.write(
-        lambda tx: runners.drain(tx, caller.workspace_id, call.path("runner"), caller.actor, on=on), view
-    )

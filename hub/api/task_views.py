@@ -6,10 +6,13 @@ from typing import Any
 
 from pydantic import Field, JsonValue
 
+from agent.wire.condition import FaultCode
 from agent.wire.task import Totals
-from agent.wire.words import AnnotationLevel, ExecutionState, Outcome, OutputState, Reason, TaskState
+from agent.wire.words import AnnotationLevel, ExecutionState, Outcome, Reason, TaskState
 from hub.api.call import View
 from hub.api.limit_views import TaskLimitsView, task_limits_view
+from hub.api.output_views import Output, output, output_of
+from hub.domain.prerequisite import When
 from hub.domain.task import ProgressView, ReportView, TaskView
 from hub.domain.waiting import WaitingCode
 from hub.domain.waiting import WaitingReason as Reasoned
@@ -18,16 +21,6 @@ from hub.storage.said import SaidRow
 
 HIDDEN = "••••••"
 """Stands for the value of a secret parameter."""
-
-
-class Output(View):
-    """How much of the newest execution's output the hub has."""
-
-    state: OutputState
-    complete: bool = Field(description="Every byte that the bot wrote is here, proven by its sha256.")
-    lines: int
-    bytes: int
-    sha256: str | None
 
 
 class Report(View):
@@ -56,6 +49,24 @@ class Annotation(View):
     text: str
 
 
+class Prerequisite(View):
+    """A task that another waits for."""
+
+    id: str
+    number: int
+    round: int
+    automation: str
+    state: TaskState
+    outcome: Outcome | None
+
+
+class After(View):
+    """What a task waits for, or waited for."""
+
+    when: When = Field(description="All succeeded, all finished, or any one succeeded.")
+    tasks: list[Prerequisite]
+
+
 class Task(View):
     """A request to run an automation, and what became of it."""
 
@@ -73,6 +84,7 @@ class Task(View):
     exit_code: int | None
     priority: int
     not_before: datetime | None
+    after: After | None = Field(description="Tasks that it waits for, or waited for.")
     parameters: dict[str, JsonValue] = Field(description="Values of secret parameters are hidden.")
     test: bool
     runner: str | None
@@ -117,6 +129,7 @@ class WaitingReason(View):
     message: str
     runner: str | None = Field(description="The runner that it is about, or that comes nearest.")
     since: datetime | None = Field(description="From when it has held this task, as far as the hub knows.")
+    fault: FaultCode | None = Field(description="What is wrong with that runner, of one that is unfit.")
     remedy: str = Field(description="The one change that would end it; empty where waiting is all there is to do.")
 
 
@@ -141,7 +154,6 @@ class Execution(View):
     exit_code: int | None
     exit_signal: int | None
     output: Output
-    gaps: list[dict[str, Any]] = Field(description="Bytes that the bot wrote and nobody has.")
     granted_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -155,19 +167,14 @@ def task_view(task: TaskView) -> Task:
     return Task(
         **same,
         flags=list(task.flags),
+        after=_after(task),
         parameters={name: HIDDEN if name in secret else value for name, value in task.parameters.items()},
         version=task.build_version,
         build=task.build_id,
         execution=task.execution_id,
         progress=_progress(task.progress),
         limits=None if task.limits is None else task_limits_view(task.limits),
-        output=Output(
-            state=task.output.state,
-            complete=task.output.state is OutputState.COMPLETE,
-            lines=task.output.lines,
-            bytes=task.output.bytes,
-            sha256=task.output.sha256,
-        ),
+        output=output(task.output.state, task.output.bytes, task.output.lines, task.output.sha256, task.output.gaps),
         report=_report(task.report),
         amendment=_report(task.amendment),
         next_task=task.next_task_id,
@@ -175,7 +182,7 @@ def task_view(task: TaskView) -> Task:
 
 
 _BUILT = {"flags", "parameters", "version", "build", "execution", "output", "report", "amendment", "next_task"}
-_BUILT |= {"progress", "limits"}
+_BUILT |= {"progress", "limits", "after"}
 _SAME = [name for name in Task.model_fields if name in TaskView.__slots__ and name not in _BUILT]
 
 
@@ -199,21 +206,17 @@ def why_view(reasons: Sequence[Reasoned]) -> Why:
 
 def execution_view(one: ExecutionView) -> Execution:
     """An execution as clients see it."""
-    named = {"build", "output", "gaps"}
+    named = {"build", "output"}
     same: dict[str, Any] = {name: getattr(one, name) for name in Execution.model_fields if name not in named}
-    return Execution(**same, build=one.build_id, output=output_of(one), gaps=one.gaps or [])
+    return Execution(**same, build=one.build_id, output=output_of(one))
 
 
-def output_of(one: ExecutionView) -> Output:
-    """How much of an execution's output the hub has, as its row says."""
-    state = OutputState(one.output_state)
-    return Output(
-        state=state,
-        complete=state is OutputState.COMPLETE,
-        lines=one.output_lines,
-        bytes=one.output_bytes,
-        sha256=one.output_sha256,
-    )
+def _after(task: TaskView) -> After | None:
+    if task.after is None:
+        return None
+    names = Prerequisite.model_fields
+    several = [Prerequisite(**{name: getattr(one, name) for name in names}) for one in task.prerequisites]
+    return After(when=task.after, tasks=several)
 
 
 def _progress(progress: ProgressView | None) -> Progress | None:

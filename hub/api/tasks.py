@@ -1,19 +1,21 @@
 """Tasks: asked for, listed, shown, ended, restarted."""
 
-import re
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field, JsonValue
 
 from agent.wire.words import Outcome, TaskState
 from hub.api.call import Call, Nothing, Sent, Strict, View
+from hub.api.output_views import Output, counted
 from hub.api.paging import Listing, Page, page
 from hub.api.route import Route, Spec, route
 from hub.api.task_views import Execution, ShownTask, Task, Why, execution_view, shown_task, task_view, why_view
 from hub.domain.access import Role
 from hub.domain.credits import Credit
+from hub.domain.prerequisite import After, When
 from hub.domain.task import TaskView
+from hub.domain.task_name import read_number
 from hub.recent import Target
 from hub.services import automations, said, tasks, waiting
 from hub.services.effects import CloseSession, ReturnCredit
@@ -22,7 +24,16 @@ from hub.services.tasks import TaskFilter
 from hub.storage import execution_pages
 from hub.storage.transaction import Transaction
 
-_NUMBER = re.compile(r"(?P<number>[0-9]{1,18})(?:\.(?P<round>[0-9]{1,9}))?")
+
+class NewAfter(Strict):
+    """Tasks that a new one waits for."""
+
+    tasks: list[int | str] = Field(description="Ids, numbers (the newest round of now) or number.round; at most 100.")
+    when: When = Field(
+        default=When.SUCCEEDED,
+        strict=False,
+        description="All succeeded, all finished, or any one succeeded. When it can't be met: canceled: prerequisite.",
+    )
 
 
 class NewTask(Strict):
@@ -32,6 +43,7 @@ class NewTask(Strict):
     parameters: dict[str, JsonValue] = Field(default={})
     priority: Annotated[int, Field(ge=0, le=10)] | None = Field(default=None, description="The automation's if absent.")
     not_before: AwareDatetime | None = Field(default=None, description="Wait until then.")
+    after: NewAfter | None = Field(default=None, description="Wait for these tasks; with not_before for both.")
     test: bool = Field(default=False, description="A trial; shown apart.")
 
 
@@ -62,13 +74,12 @@ class Executions(View):
 
 def find(tx: Transaction, workspace_id: str, named: str) -> TaskView:
     """The task of that id, the newest round of that number, or the round of a `number.round`. Raises NotFound."""
-    match _NUMBER.fullmatch(named):
-        case None:
-            return tasks.show(tx, workspace_id, named)
-        case found if found["round"] is None:
-            return tasks.by_number(tx, workspace_id, int(found["number"]))
-        case found:
-            return tasks.by_round(tx, workspace_id, int(found["number"]), int(found["round"]))
+    found = read_number(named)
+    if found is None:
+        return tasks.show(tx, workspace_id, named)
+    if found.round is None:
+        return tasks.by_number(tx, workspace_id, found.number)
+    return tasks.by_round(tx, workspace_id, found.number, found.round)
 
 
 @route("GET", "/tasks", Spec(role=Role.VIEWER, summary="List tasks", about="Newest first."))
@@ -108,6 +119,7 @@ async def create(call: Call[NewTask, Nothing]) -> Sent[Task]:
         parameters=body.parameters,
         priority=body.priority,
         not_before=body.not_before,
+        after=None if body.after is None else _after(body.after),
         test=body.test,
         actor=call.caller.actor,
     )
@@ -129,7 +141,8 @@ async def show(call: Call[Nothing, Nothing]) -> ShownTask:
         task = find(tx, call.caller.workspace_id, call.path("task"))
         return shown_task(task, said.of_execution(tx, task.workspace_id, task.execution_id))
 
-    return await call.read(query)
+    task = await call.read(query)
+    return task.model_copy(update={"output": _counted(call, task.execution, task.output)})
 
 
 @route("GET", "/tasks/{task}/executions", Spec(role=Role.VIEWER, summary="List a task's attempts", about="In order."))
@@ -140,7 +153,8 @@ async def executions(call: Call[Nothing, Nothing]) -> Executions:
         task = find(tx, call.caller.workspace_id, call.path("task"))
         return execution_pages.of_task(tx, call.caller.workspace_id, task.id)
 
-    return Executions(items=[execution_view(one) for one in await call.read(query)])
+    found = [execution_view(one) for one in await call.read(query)]
+    return Executions(items=[one.model_copy(update={"output": _counted(call, one.id, one.output)}) for one in found])
 
 
 @route(
@@ -170,7 +184,7 @@ async def cancel(call: Call[Cancel, Nothing]) -> Sent[Task]:
     """The task, canceled or on its way to it."""
     caller, force = call.caller, call.body.force
     return await call.write(
-        lambda tx: tasks.cancel(tx, caller.workspace_id, _id(call, tx), caller.actor, force=force),
+        lambda tx: tasks.cancel(tx, caller.workspace_id, task_id(call, tx), caller.actor, force=force),
         task_view,
         urgent=True,
     )
@@ -181,7 +195,7 @@ async def kill(call: Call[Nothing, Nothing]) -> Sent[Task]:
     """The task, whose process tree is being ended."""
     caller = call.caller
     return await call.write(
-        lambda tx: tasks.kill(tx, caller.workspace_id, _id(call, tx), caller.actor), task_view, urgent=True
+        lambda tx: tasks.kill(tx, caller.workspace_id, task_id(call, tx), caller.actor), task_view, urgent=True
     )
 
 
@@ -193,7 +207,9 @@ async def kill(call: Call[Nothing, Nothing]) -> Sent[Task]:
 async def interrupt(call: Call[Nothing, Nothing]) -> Sent[Task]:
     """The task with its flag."""
     caller = call.caller
-    return await call.write(lambda tx: tasks.interrupt(tx, caller.workspace_id, _id(call, tx), caller.actor), task_view)
+    return await call.write(
+        lambda tx: tasks.interrupt(tx, caller.workspace_id, task_id(call, tx), caller.actor), task_view
+    )
 
 
 @route(
@@ -202,33 +218,50 @@ async def interrupt(call: Call[Nothing, Nothing]) -> Sent[Task]:
     Spec(
         role=Role.OPERATOR,
         summary="Run a task again",
-        about="A new task of the same number, next round; asked for while it runs, it begins after the settlement.",
+        about="A new task of the same number, next round; asked for while it runs, it begins after the settlement. "
+        "It waits for no other task, whatever the first round waited for.",
     ),
 )
 async def restart(call: Call[Nothing, Nothing]) -> Sent[Task]:
     """The new round, or the task as it is when the round comes later."""
     caller = call.caller
-    return await call.write(lambda tx: tasks.restart(tx, caller.workspace_id, _id(call, tx), caller.actor), task_view)
+    return await call.write(
+        lambda tx: tasks.restart(tx, caller.workspace_id, task_id(call, tx), caller.actor), task_view
+    )
 
 
 ROUTES: tuple[Route, ...] = (listing, create, show, executions, why, cancel, kill, interrupt, restart)
 
 
-def _id(call: Call[Cancel, Nothing] | Call[Nothing, Nothing], tx: Transaction) -> str:
+def _counted(call: Call[Nothing, Nothing], execution_id: str | None, shown: Output) -> Output:
+    """What is known of an output, with what has arrived by now."""
+    if execution_id is None or shown.sha256 is not None:
+        return shown
+    return counted(shown, *call.hub.outputs.arrived(call.caller.workspace_id, execution_id))
+
+
+def task_id(call: Call[Any, Nothing], tx: Transaction) -> str:
+    """The id of the task that the path names. Raises NotFound."""
     return find(tx, call.caller.workspace_id, call.path("task")).id
+
+
+def _after(wanted: NewAfter) -> After:
+    return After(tasks=tuple(str(one) for one in wanted.tasks), when=wanted.when)
 
 
 async def _credit(call: Call[NewTask, Nothing], new: Wanted) -> Credit | None:
     """A free slot that could serve the task now, taken on the loop before the transaction (`core.md` D4)."""
-    if _is_later(new.not_before, call.hub.clock.now()):
+    if new.after is not None or _is_later(new.not_before, call.hub.clock.now()):
         return None
     targets, name = call.hub.recent.targets, f"{new.workspace_id}/{new.automation}"
     target = targets.get(name)
     if target is None:
         automation = await call.read(lambda tx: automations.show(tx, new.workspace_id, new.automation))
-        target = Target(dict(automation.definition.needs), automation.released_build_id)
+        target = Target(automation.definition.all_needs, automation.bot_id, automation.released_build_id)
         targets.put(name, target)
-    return None if target.build_id is None else call.hub.book.take(new.workspace_id, target.needs, target.build_id)
+    if target.build_id is None:
+        return None
+    return call.hub.book.take(new.workspace_id, target.needs, target.build_id, bot_id=target.bot_id)
 
 
 def _is_later(moment: datetime | None, now: datetime) -> bool:

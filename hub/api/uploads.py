@@ -1,12 +1,15 @@
-"""Packages on their way in: what may be said of one in the query, and its bytes to a private file as they come."""
+"""Packages and files on their way in: what may be said of a package, and bytes to a private file as they come."""
 
 import asyncio
 import contextlib
+import hashlib
 import tempfile
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from aiohttp import web
 from pydantic import Field, Json
 
 from hub.api.call import Call, Nothing, Query
@@ -54,32 +57,55 @@ class Deploy(Query):
 @contextlib.asynccontextmanager
 async def received(call: Call[Nothing, Deploy]) -> AsyncIterator[Upload]:
     """The body in a file that only the hub reads, gone when the block ends. Raises Refused when it is too large."""
+    async with body_in_file(call, "package", UPLOAD_MAX_BYTES) as body:
+        if body.size_bytes == 0:
+            raise Refused(400, "body", "The body is empty: send the package.")
+        yield Upload(path=body.path, name=call.query.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InFile:
+    """A body that came whole."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+
+
+@contextlib.asynccontextmanager
+async def body_in_file(call: Call[Any, Any], noun: str, limit_bytes: int) -> AsyncIterator[InFile]:
+    """A body of at most so many bytes in a file that only the hub reads, gone when the block ends.
+
+    Raises Refused when it is too large or was announced as longer than it came.
+    """
     folder = call.hub.settings.data / "uploads"
     await asyncio.to_thread(call.hub.disk.make_folder, folder)
     with tempfile.TemporaryDirectory(dir=folder) as private:
-        path = Path(private) / "package"
-        await _copy(call, path)
-        yield Upload(path=path, name=call.query.name)
+        yield await _copy(call.request, Path(private) / "body", noun, limit_bytes)
 
 
-async def _copy(call: Call[Nothing, Deploy], path: Path) -> None:
-    length = 0
+async def _copy(request: web.Request, path: Path, noun: str, limit_bytes: int) -> InFile:
+    length, sha256 = 0, hashlib.sha256()
     with path.open("xb") as file:
-        while piece := await _piece(call):
+        while piece := await _piece(request):
             length += len(piece)
-            if length > UPLOAD_MAX_BYTES:
-                raise Refused(413, "too_large", f"A package has at most {UPLOAD_MAX_BYTES} bytes.")
-            await asyncio.to_thread(file.write, piece)
-    if length == 0:
-        raise Refused(400, "body", "The body is empty: send the package.")
+            if length > limit_bytes:
+                raise Refused(413, "too_large", f"A {noun} has at most {limit_bytes} bytes.")
+            await asyncio.to_thread(_write, file, sha256, piece)
+    return InFile(path=path, sha256=sha256.hexdigest(), size_bytes=length)
 
 
-async def _piece(call: Call[Nothing, Deploy]) -> bytes:
+def _write(file: BinaryIO, sha256: "hashlib._Hash", piece: bytes) -> None:
+    sha256.update(piece)
+    file.write(piece)
+
+
+async def _piece(request: web.Request) -> bytes:
     """About a megabyte of the body, less only at its end."""
     gathered = bytearray()
     while len(gathered) < _PIECE_BYTES:
         async with asyncio.timeout(SILENCE_S):
-            chunk = await call.request.content.read(_PIECE_BYTES - len(gathered))
+            chunk = await request.content.read(_PIECE_BYTES - len(gathered))
         if not chunk:
             break
         gathered += chunk

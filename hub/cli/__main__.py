@@ -25,14 +25,28 @@ COMMANDS = {
     "logs": ("hub.cli.logs", "Print a task's output: the bytes as the bot wrote them."),
     "task": ("hub.cli.task", "Look at tasks, end them, run them again."),
     "automation": ("hub.cli.automation", "Define what can be asked for."),
+    "resource": ("hub.cli.resource", "Share licences and accounts of which there is only so much."),
+    "breaker": ("hub.cli.breaker", "Keep work from applications that are out of order."),
+    "trigger": ("hub.cli.trigger", "Make tasks by themselves: at times, for items, files, calls, events."),
+    "calendar": ("hub.cli.calendar", "Say which days are worked on."),
     "bot": ("hub.cli.bot", "Look at bots and builds; release a build."),
+    "queue": ("hub.cli.queue", "Define queues, look at them, pause and resume them."),
+    "item": ("hub.cli.item", "Add items, see what happened to one, order them about."),
     "runner": ("hub.cli.runner", "Bring runners in, watch, drain, revoke them."),
     "key": ("hub.cli.key", "Make, list and revoke keys."),
+    "apply": (
+        "hub.cli.apply",
+        "Make things as files say: shows the plan, asks, does all of it or nothing; again changes nothing.",
+    ),
+    "export": (
+        "hub.cli.export",
+        "Print automations, queues, triggers, calendars and resources as YAML; defaults are left out.",
+    ),
     "events": ("hub.cli.events", "Print the last events: who changed what, from, to."),
     "login": ("hub.cli.login", "Remember a hub and a key, for this user alone."),
     "support-bundle": ("hub.cli.support", "Write a zip for whoever helps you; works also when the hub is down."),
     "completion": ("hub.cli.completion", "Print the completion of a shell, for it to read at its start."),
-    "hub": ("hub.cli.hub", "Run the server."),
+    "hub": ("hub.cli.hub", "Run the server; back it up."),
 }
 """Each names a module with a Typer called `app`, and says what it is for: a listing imports none of them."""
 

@@ -8,7 +8,7 @@ overwritten.
 import fnmatch
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -51,7 +51,7 @@ def artifacts(
     """List a task's files, or bring them here."""
     client = connected()
     found = _collected(client, task) if collect else client.get(_listing(task))
-    items = _chosen(found["items"], names or [], task)
+    items = chosen(found["items"], names or [], f"task {task}", f"botyard task artifacts {task}")
     if download is not None:
         saved = Saving(client, download).save(items)
         if json_:
@@ -71,6 +71,8 @@ class Saving:
 
     client: Client
     folder: Path
+    address: Callable[[dict[str, Any]], str] = lambda one: f"/artifacts/{one['id']}/file"
+    """Where the bytes of a file are."""
 
     def save(self, items: Sequence[dict[str, Any]]) -> list[Path]:
         """Bring all of them; where they are. Raises Failure before anything is written when one is in the way."""
@@ -103,7 +105,7 @@ class Saving:
                 file.truncate(0)
             have = file.tell()
             # A range of nothing can't be asked for.
-            pieces = self.client.download(f"/artifacts/{one['id']}/file", start=have) if have < size else ()
+            pieces = self.client.download(self.address(one), start=have) if have < size else ()
             for piece in pieces:
                 file.write(piece)
                 have += len(piece)
@@ -135,13 +137,13 @@ def _listing(task: str) -> str:
     return f"/tasks/{segment(task)}/artifacts"
 
 
-def _chosen(items: Sequence[dict[str, Any]], names: Sequence[str], task: str) -> list[dict[str, Any]]:
-    """The files that are meant. Raises Failure for a name that none has."""
-    chosen = [one for one in items if not names or any(fnmatch.fnmatchcase(one["name"], name) for name in names)]
+def chosen(items: Sequence[dict[str, Any]], names: Sequence[str], whose: str, listing: str) -> list[dict[str, Any]]:
+    """The files that are meant. Raises Failure for a name that none has; `listing` is the command that shows all."""
+    found = [one for one in items if not names or any(fnmatch.fnmatchcase(one["name"], name) for name in names)]
     for name in names:
         if not any(fnmatch.fnmatchcase(one["name"], name) for one in items):
-            raise Failure(f"task {task} has no file {name!r}; botyard task artifacts {task} lists them.")
-    return chosen
+            raise Failure(f"{whose} has no file {name!r}; {listing} lists them.")
+    return found
 
 
 def _place(one: dict[str, Any]) -> str:

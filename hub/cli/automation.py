@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hub.cli import limits, show
+from hub.cli import limits, retrying, screen, sharing, show
 from hub.cli.client import segment
 from hub.cli.connected import connected
 from hub.cli.declared import read_declared
@@ -31,7 +31,6 @@ Priority = Annotated[int | None, typer.Option(min=0, max=10, help="0 to 10, 10 f
 Report = Annotated[str | None, typer.Option(help="required, optional or default: is exit 0 without a report fine?")]
 OnDisconnect = Annotated[str | None, typer.Option(help="keep or stop the bot when its runner's link is gone for long.")]
 LostAfter = Annotated[int | None, typer.Option(min=120, help="Seconds until a stopped link counts as lost.")]
-Attempts = Annotated[int | None, typer.Option(min=1, max=20, help="Executions in all, when they fail.")]
 
 
 @app.command("list", epilog="Example: botyard automation list")
@@ -64,9 +63,12 @@ def show_(label: Label, json_: show.Json = False) -> None:
     if json_:
         show.as_json(found)
         return
-    shown = {**found, "needs": show.labels(found["needs"]), "parameters": None, "retry": found["retry"]["attempts"]}
+    shown = {**found, "needs": show.labels(found["needs"]), "parameters": None, "retry": retrying.line(found["retry"])}
     kept = limits.line(found["limits"], run_limit_s=found["run_limit_s"])
     shown |= {"run_limit_s": None, "limits": kept or "run 1d"}
+    shown |= dict.fromkeys(("concurrency", "concurrency_key", "uses", "rate")) | {"shares": sharing.line(found)}
+    shown |= dict.fromkeys(("desktop", "desktop_size", "applications", "record", "failure_screenshot"))
+    shown |= {"screen": screen.line(found)}
     show.members(shown)
     for one in found["parameters"]:
         words = [one["type"], "required" if one["required"] else "", "secret" if one["secret"] else ""]
@@ -97,25 +99,28 @@ def create(
     file_size: limits.FileSize = None,
     output_cap: limits.OutputCap = None,
     ladder: limits.Ladder = None,
-    attempts: Attempts = None,
+    attempts: retrying.Attempts = None,
+    retry: retrying.Retry = None,
+    stop_after: retrying.StopAfter = None,
+    concurrency: sharing.Concurrency = None,
+    concurrency_key: sharing.ConcurrencyKey = None,
+    use: sharing.Uses = None,
+    rate: sharing.Rate = None,
+    desktop: screen.Desktop = None,
+    desktop_size: screen.DesktopSize = None,
+    application: screen.Application = None,
+    record: screen.Record = None,
+    failure_screenshot: screen.FailureScreenshot = None,
     json_: show.Json = False,
 ) -> None:
     """Define an automation of a deployed bot."""
     bounds = limits.Texts(
-        run_limit=run_limit,
-        no_progress=no_progress,
-        memory=memory,
-        processes=processes,
-        cpu_cores=cpu_cores,
-        cpu_time=cpu_time,
-        disk=disk,
-        open_files=open_files,
-        file_size=file_size,
-        output_cap=output_cap,
-        ladder=ladder,
+        run_limit, no_progress, memory, processes, cpu_cores, cpu_time, disk, open_files, file_size, output_cap, ladder
     )
-    said = _said(name, description, parameter, need, priority, report, on_disconnect, lost_after, attempts)
-    said |= limits.of_automation(bounds)
+    said = _said(name, description, parameter, need, priority, report, on_disconnect, lost_after)
+    said |= limits.of_automation(bounds) | retrying.of_automation(attempts, retry, stop_after)
+    said |= sharing.of_automation(concurrency, concurrency_key, use, rate)
+    said |= screen.of_automation(desktop, desktop_size, application, record, failure_screenshot)
     _made(connected().post("/automations", {"label": label, "bot": bot, **said}), json_)
 
 
@@ -142,28 +147,32 @@ def edit(
     file_size: limits.FileSize = None,
     output_cap: limits.OutputCap = None,
     ladder: limits.Ladder = None,
-    attempts: Attempts = None,
+    attempts: retrying.Attempts = None,
+    retry: retrying.Retry = None,
+    stop_after: retrying.StopAfter = None,
+    concurrency: sharing.Concurrency = None,
+    concurrency_key: sharing.ConcurrencyKey = None,
+    use: sharing.Uses = None,
+    rate: sharing.Rate = None,
+    desktop: screen.Desktop = None,
+    desktop_size: screen.DesktopSize = None,
+    application: screen.Application = None,
+    record: screen.Record = None,
+    failure_screenshot: screen.FailureScreenshot = None,
     pause: Annotated[
-        bool | None, typer.Option("--pause/--unpause", help="Take no new tasks, or take them again.")
+        bool | None,
+        typer.Option("--pause/--unpause", help="Take no new tasks, or take them again, and start what a stop keeps."),
     ] = None,
     json_: show.Json = False,
 ) -> None:
     """Change what is named; all else stays."""
     bounds = limits.Texts(
-        run_limit=run_limit,
-        no_progress=no_progress,
-        memory=memory,
-        processes=processes,
-        cpu_cores=cpu_cores,
-        cpu_time=cpu_time,
-        disk=disk,
-        open_files=open_files,
-        file_size=file_size,
-        output_cap=output_cap,
-        ladder=ladder,
+        run_limit, no_progress, memory, processes, cpu_cores, cpu_time, disk, open_files, file_size, output_cap, ladder
     )
-    said = _said(name, description, parameter, need, priority, report, on_disconnect, lost_after, attempts)
-    said |= limits.of_automation(bounds)
+    said = _said(name, description, parameter, need, priority, report, on_disconnect, lost_after)
+    said |= limits.of_automation(bounds) | retrying.of_automation(attempts, retry, stop_after)
+    said |= sharing.of_automation(concurrency, concurrency_key, use, rate)
+    said |= screen.of_automation(desktop, desktop_size, application, record, failure_screenshot)
     state = None if pause is None else ("paused" if pause else "active")
     named = {key: value for key, value in {"bot": bot, "state": state}.items() if value is not None}
     if not said and not named:
@@ -180,7 +189,6 @@ def _said(
     report: str | None,
     on_disconnect: str | None,
     lost_after: int | None,
-    attempts: int | None,
 ) -> dict[str, Any]:
     """The members that were named."""
     said = {
@@ -192,7 +200,6 @@ def _said(
         "report": report,
         "on_disconnect": on_disconnect,
         "lost_after_s": lost_after,
-        "retry": {"attempts": attempts} if attempts else None,
     }
     return {key: value for key, value in said.items() if value is not None}
 

@@ -1,6 +1,7 @@
 """The programs that `up` and `demo` start: by command, never by import; each in its own session, its log in a file.
 
-Ctrl-C reaches `up` alone, which ends its children in order; they never see the terminal's signal.
+Ctrl-C reaches `up` alone, which ends its children in order; they never see the terminal's signal. Where it is killed
+they end by themselves: the bots of its runner live on under their shims, and the next `up` takes them over.
 """
 
 import asyncio
@@ -10,6 +11,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from agent.ports.starter import ENDS_WITH_STARTER
 
 END_AFTER_S = 15.0
 """How long a child may take to end before it is killed."""
@@ -33,10 +36,11 @@ class Child:
             self._from = log.tell()
             self._process = await asyncio.create_subprocess_exec(
                 *self.command,
-                stdin=asyncio.subprocess.DEVNULL,
+                # Ours as long as this process lives, and never written: its end is ours (`agent/ports/starter.py`).
+                stdin=asyncio.subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **self.env},
+                env={**os.environ, ENDS_WITH_STARTER: "1", **self.env},
                 start_new_session=True,
             )
 

@@ -72,6 +72,10 @@ class Client:
         """Change members of something. Raises Refusal, Unreached."""
         return self._json("PATCH", path, None, body)
 
+    def delete(self, path: str) -> Any:
+        """Remove something. Raises Refusal, Unreached."""
+        return self._json("DELETE", path, None)
+
     def all(self, path: str, query: Query | None = None) -> Iterator[Any]:
         """Every item of a listing, page by page."""
         cursor: str | None = None
@@ -91,11 +95,25 @@ class Client:
         except LOST as error:
             raise _lost(self.profile, error) from None
 
-    def upload(self, path: str, body: Upload, query: Query) -> Any:
-        """POST a file. Not repeated by itself: the caller sees it fail, and deploying again is harmless."""
+    def certificate(self) -> bytes | None:
+        """The certificate, DER, that this hub (or a proxy before it) shows and that we trust; None for plain http.
+
+        Raises Unreached.
+        """
+        try:
+            connection = self._connect()
+            with _Open(connection):
+                connection.connect()
+                wire = connection.sock
+                return wire.getpeercert(binary_form=True) if isinstance(wire, ssl.SSLSocket) else None
+        except LOST as error:
+            raise _lost(self.profile, error) from None
+
+    def upload(self, path: str, body: Upload, query: Query, method: str = "POST") -> Any:
+        """Send a file. Not repeated by itself: the caller sees it fail, and sending it again is harmless."""
         headers = {"Content-Type": body.content_type, "Content-Length": str(body.size_bytes)}
         try:
-            connection, answer = self._send("POST", _target(path, query), headers, body.file)
+            connection, answer = self._send(method, _target(path, query), headers, body.file)
             with connection:
                 return _decoded(answer)
         except LOST as error:

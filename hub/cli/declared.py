@@ -12,16 +12,16 @@ from hub.cli.failing import Exit, Failure
 TYPES = ("text", "integer", "number", "boolean", "json")
 
 
-def read_declared(typed: Sequence[str]) -> list[dict[str, Any]]:
-    """The declarations as the API takes them. Raises Failure that names every fault."""
+def read_declared(typed: Sequence[str], option: str = "-p") -> list[dict[str, Any]]:
+    """The declarations as the API takes them. Raises Failure that names every fault and the option."""
     made, faults = [], []
     for text in typed:
         one, fault = _declared(text)
         made.append(one)
         if fault:
-            faults.append(f"-p {text[:80]}: {fault}")
+            faults.append(f"{option} {text[:80]}: {fault}")
     if faults:
-        raise Failure("these parameters can't be declared.", Exit.USAGE, faults)
+        raise Failure(f"these {'fields' if option == '-f' else 'parameters'} can't be declared.", Exit.USAGE, faults)
     return made
 
 

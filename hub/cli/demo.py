@@ -50,6 +50,10 @@ def demo(
     code = asyncio.run(_demo(Place(data=folder, port=port, slots=slots), leave=exit_))
     if exit_ and data is None and code == Exit.SUCCEEDED:
         SystemDisk().remove_tree(folder)
+    elif data is None:
+        show.note(
+            f"everything is still in {folder}; to go on with it: botyard up --data {folder}; to be rid of it, remove it"
+        )
     return code
 
 
@@ -128,7 +132,7 @@ class Story:
 
     def _totals(self, finished: dict[str, Any]) -> int:
         output = finished["output"]
-        _say(f"output: {output['lines']} lines, {output['bytes']} bytes, {output['state']}, sha256 {output['sha256']}")
+        _say(f"output: {output['lines']} lines, {output['bytes']} bytes, {output['says']}, sha256 {output['sha256']}")
         return int(exit_of(finished["outcome"]))
 
 

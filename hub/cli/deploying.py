@@ -25,6 +25,7 @@ WAIT_AT_MOST_S = 900.0
 GIVE_UP_AFTER_S = 60.0
 """A hub that does not answer for this long is not waited for any longer."""
 SMALL_BYTES = 1024 * 1024
+_LEFT_SHOWN = 10
 """What is not larger is packed and sent before anybody has read a bar."""
 _AGAIN_S = 1.0
 
@@ -60,6 +61,9 @@ class Deploying:
                 packed = stack.enter_context(pack(path, lambda done, whole: self._packs(path.name, done, whole)))
             except PackingError as error:
                 raise Failure(f"{error}.", Exit.USAGE) from None
+            for left in packed.left_out[:_LEFT_SHOWN]:
+                told = "left out, as it may hold passwords; bots get those by secret parameters (name?),"
+                show.warn(f"{left}: {told} or by a line !{left} in .botyardignore")
             self.progress.tell(f"uploading {packed.name} ({show.size(packed.path.stat().st_size)})")
             answer = self._send(packed, said)
         self.progress.end()

@@ -65,7 +65,7 @@ class Unreached(Failure):
     """The hub can't be reached, or stopped answering."""
 
     def __init__(self, url: str, why: str, remedy: str = "") -> None:
-        remedy = remedy or "Is it running? botyard hub serve, or set BOTYARD_URL."
+        remedy = remedy or "Is it running? botyard up, or botyard hub serve; or set BOTYARD_URL."
         super().__init__(f"no answer from the hub at {url} ({why}). {remedy}", Exit.UNREACHED)
 
 

@@ -159,5 +159,5 @@ def outcome_line(task: dict[str, Any]) -> str:
     if totals:
         words.append(f"[{totals['total']} items: {totals['processed']} processed, {totals['failed']} failed]")
     if not task["output"]["complete"] and task["output"]["state"] != "none":
-        words.append(f"(output {task['output']['state']})")
+        words.append(f"(output {task['output']['says']})")
     return " ".join(word for word in words if word)

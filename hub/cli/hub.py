@@ -1,4 +1,4 @@
-"""`botyard hub`: run the server."""
+"""`botyard hub`: run the server, back it up, put a backup back."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import platformdirs
 import typer
 
+from hub.cli import backup, runner_bundle
 from hub.cli.failing import Exit, Failure
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Run the server.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Run the server; back it up.")
 
 EXAMPLES = """
 Examples:
@@ -58,12 +59,18 @@ def serve(
     return _serve({name: value for name, value in given.items() if value is not None})
 
 
+app.add_typer(runner_bundle.app, name="bundle")
+app.command("backup", epilog=backup.BACKUP_EXAMPLES)(backup.backup)
+app.command("restore", epilog=backup.RESTORE_EXAMPLES)(backup.restore)
+
+
 def _serve(said: dict[str, Any]) -> int:
     import gc
     import os
 
     from pydantic import ValidationError
 
+    from agent.ports.starter import end_with_starter
     from hub.loading import loading
 
     with loading():
@@ -82,6 +89,7 @@ def _serve(said: dict[str, Any]) -> int:
     except ValueError as error:
         raise Failure(f"--database is {error}", Exit.USAGE) from None
     gc.set_threshold(700, 10, 10)  # as Python has it: what serves for months has garbage
+    end_with_starter()
     return run(settings)
 
 

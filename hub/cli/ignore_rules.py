@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 ALWAYS = (".git/", ".hg/", ".svn/", "__pycache__/", "*.py[co]", ".DS_Store", "Thumbs.db")
 """Never part of a bot, whatever the rules say."""
+SECRETS = (".env", ".env.*", "!.env.example", "!.env.sample", "!.env.template")
+"""Left out because they mostly hold passwords, which a build would show to all who may read it. A line as `!.env`
+in the rules of a folder takes one in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

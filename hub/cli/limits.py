@@ -26,7 +26,7 @@ _USUAL_RUN_S = 86400
 _STEPS = ("interrupt_after_s", "terminate_after_s", "kill_after_s")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Texts:
     """The options of one call, as they were written; None was not given."""
 

@@ -58,10 +58,19 @@ def logs(
         page = client.get(path, {"from": -tail, "limit": tail, "execution": execution})
         for line in page["lines"]:
             sys.stdout.write(line["text"] + "\n")
+        _note_missing(client, path, execution)
         return
     for piece in client.download(path + "/raw", {"execution": execution}):
         sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()
+    _note_missing(client, path, execution)
+
+
+def _note_missing(client: Client, path: str, execution: str | None) -> None:
+    """Say beside the bytes what is not among them: a part is never shown as the whole."""
+    page = client.get(path, {"from": -1, "limit": 1, "execution": execution})
+    if page["execution"] is not None and not page["complete"]:
+        show.note(f"(output {page['says']})")
 
 
 def _lines(client: Client, path: str, first: int, execution: str | None) -> Iterator[dict[str, Any]]:

@@ -8,13 +8,13 @@ import os
 import stat
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.wire.builds import BUILD_MAX_BYTES, ENTRIES_MAX
-from hub.cli.ignore_rules import ALWAYS, Rule, is_ignored, parse
+from hub.cli.ignore_rules import ALWAYS, SECRETS, Rule, is_ignored, parse
 
 _OWN_RULES = ".botyardignore"
 _GIT_RULES = ".gitignore"
@@ -32,6 +32,8 @@ class Packed:
 
     path: Path
     name: str
+    left_out: tuple[str, ...] = ()
+    """Files that stay here as they may hold passwords."""
 
 
 def _untold(done: int, whole: int) -> None:
@@ -54,14 +56,20 @@ def pack(path: Path, tell: Callable[[int, int], None] = _untold) -> Iterator[Pac
         return
     with tempfile.TemporaryDirectory(prefix="botyard-") as folder:
         target = Path(folder) / "package.zip"
-        _write_zip(path, target, tell)
-        yield Packed(path=target, name=f"{path.name}.zip")
+        paths = _write_zip(path, target, tell)
+        yield Packed(path=target, name=f"{path.name}.zip", left_out=secrets_left_out(path, paths))
 
 
 def files_of(root: Path) -> list[str]:
     """What of a folder belongs to the bot: paths of its files, and of empty folders with a `/` behind, sorted."""
     rules_name = _OWN_RULES if (root / _OWN_RULES).is_file() else _GIT_RULES
-    return sorted(_walk(root, "", parse(ALWAYS), rules_name))
+    return sorted(_walk(root, "", parse((*SECRETS, *ALWAYS)), rules_name))
+
+
+def secrets_left_out(root: Path, packed: Sequence[str]) -> tuple[str, ...]:
+    """Files that would belong to the bot, were they not such as hold passwords (`SECRETS`)."""
+    rules_name = _OWN_RULES if (root / _OWN_RULES).is_file() else _GIT_RULES
+    return tuple(sorted({*_walk(root, "", parse(ALWAYS), rules_name)}.difference(packed)))
 
 
 def _walk(root: Path, below: str, rules: list[Rule], rules_name: str) -> Iterator[str]:
@@ -93,7 +101,7 @@ def _checked(root: Path, path: str) -> str:
     return path
 
 
-def _write_zip(root: Path, target: Path, tell: Callable[[int, int], None]) -> None:
+def _write_zip(root: Path, target: Path, tell: Callable[[int, int], None]) -> list[str]:
     paths = files_of(root)
     if not any(not path.endswith("/") for path in paths):
         raise PackingError(f"{root} holds no file to deploy")
@@ -108,6 +116,7 @@ def _write_zip(root: Path, target: Path, tell: Callable[[int, int], None]) -> No
             _add(archive, root / path, path)
             done += (root / path).stat().st_size if not path.endswith("/") else 0
             tell(done, total)
+    return paths
 
 
 def _add(archive: zipfile.ZipFile, full: Path, path: str) -> None:

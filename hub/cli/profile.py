@@ -70,6 +70,11 @@ def checked_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def is_loopback(url: str) -> bool:
+    """Whether an address is this machine's own, which no other reaches."""
+    return urlsplit(url).hostname in _LOOPBACK
+
+
 def is_in_the_clear(url: str) -> bool:
     """Whether a key sent to this address can be read on its way: plain http to another machine (S6)."""
     parts = urlsplit(url)

@@ -23,6 +23,8 @@ Examples:
 
   botyard run invoices --parameters secrets.json
 
+  botyard run report --after 12 --after 13 --after-when finished
+
 Other people on this machine can read a command line: secrets belong in a file, or on standard input (-).
 
 Exit codes with --follow: 0 succeeded, 1 failed, 3 partial, 4 canceled, 5 timed out, 6 lost or refused, 7 hub not
@@ -47,6 +49,12 @@ def run(
     not_before: Annotated[
         str | None, typer.Option(help="Wait until then: +2h, 18:00, 2026-03-31T18:00 (local time).")
     ] = None,
+    after: Annotated[
+        list[str] | None, typer.Option("--after", metavar="TASK", help="Wait for this task; give it again for more.")
+    ] = None,
+    after_when: Annotated[
+        str | None, typer.Option(help="succeeded (all of them; default), finished (all), any (one that succeeds).")
+    ] = None,
     test: Annotated[bool, typer.Option("--test", help="Mark it as a trial.")] = False,
     json_: show.Json = False,
 ) -> int:
@@ -63,6 +71,7 @@ def run(
             "parameters": read_parameters(client, label, parameters, parameter or []),
             "priority": priority,
             "not_before": moment.isoformat() if moment else None,
+            "after": _after(after or [], after_when),
             "test": test,
         },
     )
@@ -81,3 +90,12 @@ def run(
     finished = Following(client, task["id"]).run()
     show.note(outcome_line(finished))
     return int(exit_of(finished["outcome"]))
+
+
+def _after(named: list[str], when: str | None) -> dict[str, object] | None:
+    """What it waits for, as the hub is asked."""
+    if not named and when:
+        raise typer.BadParameter("it says how tasks must end: name them with --after", param_hint="--after-when")
+    if when not in {None, "succeeded", "finished", "any"}:
+        raise typer.BadParameter(f"{when!r} is none of succeeded, finished, any", param_hint="--after-when")
+    return {"tasks": named, **({"when": when} if when else {})} if named else None

@@ -1,17 +1,22 @@
 """`botyard runner`: bring runners in, look at them, drain and revoke them."""
 
 import sys
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from hub.cli import show
+from hub.cli import condition, looking, show, window
 from hub.cli.client import segment
 from hub.cli.connected import connected
 from hub.cli.failing import Exit, Failure
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Bring runners in, watch, drain, revoke them.")
 
+_QUARANTINE = (
+    "was seen twice (a copy of its machine, home or disk) and gets no new work: "
+    "botyard-agent enroll --again there, with a new token; then botyard runner revoke it"
+)
 Name = Annotated[str, typer.Argument(help="Name or id of the runner.")]
 
 
@@ -36,6 +41,9 @@ def list_(json_: show.Json = False) -> None:
             for one in found
         ),
     )
+    for one in found:
+        if one["state"] == "quarantined":
+            show.note(f"{one['name']} {_quarantine(one)}")
 
 
 @app.command("show", epilog="Example: botyard runner show desk-1")
@@ -51,16 +59,17 @@ def show_(name: Name, json_: show.Json = False) -> None:
         {
             "runner": f"{found['name']}  {found['id']}",
             "state": _state(found),
-            "not fit": "; ".join(found["unfit"]) if found["connected"] and not found["fit"] else None,
             "link": _link(found),
             "labels": show.labels(found["labels"]),
             "slots": f"{found['free']} of {found['slots']} free",
             "version": found["agent_version"],
             "platform": show.labels(platform),
+            "applications": ", ".join(found["applications"]) or None,
             "enforces limits by": limits,
             "enrolled": show.when(found["created_at"]),
         }
     )
+    condition.echo(found)
     for one in found["busy"]:
         typer.echo(f"  slot {one['slot']}: {_task(one)} {one['state']} since {show.when(one['since'])}")
     if found["builds"]:
@@ -75,30 +84,44 @@ def token(
     minutes: Annotated[int, typer.Option(min=1, max=1440, help="How long the token can be used.")] = 10,
     json_: show.Json = False,
 ) -> None:
-    """Make a token that brings one runner in, once; prints what to paste on the new machine."""
+    """Make a token that brings one runner in, once; prints the line to paste on the new machine."""
+    from hub.cli import joining
+
     body = {"labels": show.read_labels(label or [], "--label"), "name": name, "minutes": minutes}
     client = connected()
+    pin, there = joining.pin_of(client), client.get("/bundles")
+    joining.check_address(client.url, there)  # before there is a token that nobody gets to see
     made = client.post("/enrolment-tokens", body)
     # Through standard input: an argument would stand in every process list (S11).
     command = f"echo {made['token']} | botyard-agent enroll {client.url} --token -"
+    lines = joining.lines(client.url, made["token"], pin)
     if json_:
-        show.as_json({**made, "command": command})
+        show.as_json(
+            {**made, "command": command, "install": asdict(lines), "warnings": joining.doubts(client.url, there)}
+        )
         return
-    typer.echo(command)
-    show.note(f"good once, for {minutes} minutes; then, there: botyard-agent run")
+    typer.echo(f"# Linux: a service of the machine; without sudo: in your own session\n{lines.linux}\n")
+    typer.echo(f"# macOS\n{lines.macos}\n")
+    typer.echo("# Windows: PowerShell; as administrator, with -User NAME behind it, for bots in that user's session")
+    typer.echo(f"{lines.windows}\n")
+    typer.echo(f"# where botyard-agent is installed already\n{command}")
+    for doubt in joining.doubts(client.url, there):
+        show.note(doubt)
+    show.note(f"one of them, once, within {minutes} minutes")
 
 
-@app.command(epilog="Example: botyard runner drain desk-1 --wait")
+@app.command(epilog="Example: botyard runner drain desk-1 --reason 'new graphics driver' --wait")
 def drain(
     name: Name,
+    reason: Annotated[str, typer.Option(help="Why, for people: shown with it and where tasks wait.")] = "",
     wait: Annotated[
         bool, typer.Option("--wait", help="Until its bots have ended; Ctrl-C only ends the waiting.")
     ] = False,
     json_: show.Json = False,
 ) -> None:
-    """Give a runner no new work; its bots are left alone."""
+    """Give a runner no new work, over every restart, until it is resumed; its bots are left alone."""
     client = connected()
-    found = client.post(f"/runners/{segment(name)}/drain")
+    found = client.post(f"/runners/{segment(name)}/drain", {"reason": reason})
     if wait:
         from hub.cli.draining import until_idle
 
@@ -129,6 +152,11 @@ def revoke(
     _changed(client.post(f"/runners/{segment(name)}/revoke"), json_)
 
 
+app.add_typer(window.app, name="window")
+app.command(epilog="Example: botyard runner screenshot desk-1 --desktop 2 -o desk.png")(looking.screenshot)
+app.command(epilog="Example: botyard runner watch desk-1")(looking.watch)
+
+
 def _changed(found: dict[str, Any], json_: bool) -> None:
     if json_:
         show.as_json(found)
@@ -136,8 +164,19 @@ def _changed(found: dict[str, Any], json_: bool) -> None:
     typer.echo(f"{found['name']}: {_state(found)}")
 
 
+def _quarantine(one: dict[str, Any]) -> str:
+    """Why it gets no work for its machine's sake, and what ends that."""
+    if one["is_copied"]:
+        return _QUARANTINE
+    why = show.one_line(one["quarantine_reason"] or "its machine failed again and again")
+    return f"gets no new work: {why}; mend the machine, then botyard runner resume {one['name']}"
+
+
 def _state(one: dict[str, Any]) -> str:
-    return str(one["state"]) + (" (draining)" if one["draining"] else "")
+    reason = f": {show.one_line(one['drain_reason'])}" if one["drain_reason"] else ""
+    state = str(one["state"]) + (f" (draining{reason})" if one["draining"] else "")
+    state += f" ({', '.join(one['faults'])})" if one["faults"] else ""
+    return state + (f" (maintenance: {show.one_line(one['window']['reason'])})" if one["window"] else "")
 
 
 def _link(one: dict[str, Any]) -> str:

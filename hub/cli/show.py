@@ -12,8 +12,10 @@ from typing import Annotated, Any
 import typer
 
 from agent.ports.clock import SystemClock
+from hub.cli.failing import Exit, Failure
 from hub.cli.scripted import SCRIPTED
 
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 LEAST_WIDTH = 12
@@ -106,6 +108,15 @@ def warn(text: str) -> None:
     sys.stderr.flush()
 
 
+def confirm(question: str, remedy: str, *, yes: bool) -> None:
+    """Ask before something is gone for good, unless it was said already. Raises Failure where nobody can answer."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Failure(f"nobody is there to confirm: {remedy}", Exit.USAGE)
+    typer.confirm(question, abort=True, err=True)
+
+
 def when(moment: str | None) -> str:
     """A time of the API as people read it: how long ago it was, or the local time when that is more than a day."""
     if moment is None:
@@ -132,6 +143,11 @@ def lasted(length_s: float) -> str:
     if length_s < 1:
         return f"{length_s * 1000:.0f} ms"
     return f"{length_s:.2f} s" if length_s < 60 else duration(length_s)
+
+
+def many(count: int, noun: str) -> str:
+    """A number with its noun, in the plural unless it is one."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def size(count_bytes: int) -> str:

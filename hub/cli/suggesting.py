@@ -5,7 +5,13 @@ import difflib
 from hub.cli.client import Client
 from hub.cli.failing import Failure, Refusal
 
-_KNOWN = {"no_automation": ("/automations", "label"), "no_runner": ("/runners", "name"), "no_bot": ("/bots", "name")}
+_KNOWN = {
+    "no_automation": ("/automations", "label"),
+    "no_runner": ("/runners", "name"),
+    "no_bot": ("/bots", "name"),
+    "no_trigger": ("/triggers", "label"),
+    "no_calendar": ("/calendars", "label"),
+}
 """Where the names are, by the hub's word for what is missing."""
 
 

@@ -4,11 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
-from hub.cli import artifacts, limits, rows, show
+from agent.wire.words import Outcome
+from hub.cli import artifacts, held, limits, rows, show
 from hub.cli.client import segment
 from hub.cli.connected import connected
 from hub.cli.following import outcome_line
-from hub.cli.task_shown import name_of, print_task, state_of
+from hub.cli.task_shown import name_of, print_late, print_task, state_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Look at tasks, end them, run them again.")
 
@@ -17,7 +18,7 @@ Task = Annotated[str, typer.Argument(help="Id or number of the task.")]
 
 @app.command("list", epilog="Example: botyard task list --state running --automation invoices")
 def list_(
-    state: Annotated[str | None, typer.Option(help="waiting, queued, running or finished.")] = None,
+    state: Annotated[str | None, typer.Option(help="waiting, queued, running, finished, or an outcome.")] = None,
     outcome: Annotated[str | None, typer.Option(help="succeeded, partial, failed, …")] = None,
     automation: Annotated[str | None, typer.Option(help="Label.")] = None,
     runner: Annotated[str | None, typer.Option(help="Name or id.")] = None,
@@ -25,6 +26,9 @@ def list_(
     json_: show.Json = False,
 ) -> None:
     """List tasks, newest first."""
+    if outcome is None and state in {*Outcome}:
+        # The table has one word for both, and so people type it.
+        state, outcome = None, state
     query = {"state": state, "outcome": outcome, "automation": automation, "runner": runner, "limit": limit}
     client = connected()
     page = client.get("/tasks", query)
@@ -59,10 +63,12 @@ def show_(task: Task, json_: show.Json = False) -> None:
     found = client.get(f"/tasks/{segment(task)}")
     attempts = client.get(f"/tasks/{found['id']}/executions")["items"]
     steps = client.get(f"/tasks/{found['id']}/timeline")["items"]
+    late = client.get(f"/tasks/{found['id']}/late-reports")["items"]
     if json_:
-        show.as_json({**found, "executions": attempts, "timeline": steps})
+        show.as_json({**found, "executions": attempts, "timeline": steps, "late_reports": late})
         return
     print_task(found, attempts, steps)
+    print_late(found, late)
 
 
 @app.command(epilog="Example: botyard task why 1042")
@@ -110,7 +116,7 @@ def interrupt(task: Task, json_: show.Json = False) -> None:
 
 @app.command(epilog="Example: botyard task restart 1042")
 def restart(task: Task, json_: show.Json = False) -> None:
-    """Run a task again: the next round of its number."""
+    """Run a task again: the next round of its number, which waits for no other task."""
     found = connected().post(f"/tasks/{segment(task)}/restart")
     if json_:
         show.as_json(found)
@@ -150,6 +156,9 @@ def limit(
     typer.echo(f"{name_of(found)}: {limits.of_task(found) or 'the usual limits'}")
 
 
+app.command("give-up", epilog="Example: botyard task give-up 1042")(held.give_up)
+app.command("release-held", epilog="Example: botyard task release-held 1042")(held.release_held)
+app.command("accept-late", epilog="Example: botyard task accept-late 1042")(held.accept_late)
 app.command("artifacts", epilog=artifacts.EXAMPLES)(artifacts.artifacts)
 app.command("rows", epilog=rows.EXAMPLES)(rows.rows)
 

@@ -22,6 +22,17 @@ def print_task(task: dict[str, Any], attempts: Sequence[dict[str, Any]], steps: 
         _print_steps(steps)
 
 
+def print_late(task: dict[str, Any], reports: Sequence[dict[str, Any]]) -> None:
+    """What came after the settlement, and changed nothing."""
+    if reports:
+        sys.stdout.write("\nlate reports\n")
+    for one in reports:
+        said = f": {show.one_line(one['message'])}" if one["message"] else ""
+        todo = f"botyard task accept-late {name_of(task)} {one['id']}"
+        kept = f"accepted {show.when(one['accepted_at'])}" if one["accepted_at"] else todo
+        sys.stdout.write(f"  {show.when(one['received_at'])}  {one['status']} by {one['runner']}{said}  ({kept})\n")
+
+
 def name_of(task: dict[str, Any]) -> str:
     """A task as people name it: its number, and the round behind it when it is not the first."""
     return str(task["number"]) + (f".{task['round']}" if task["round"] > 1 else "")
@@ -29,12 +40,16 @@ def name_of(task: dict[str, Any]) -> str:
 
 def state_of(task: dict[str, Any]) -> str:
     """How it stands, in a few words."""
+    if task["held"] and not task["outcome"]:
+        return f"{task['state']} (held: {task['held']})"
     if task["outcome"]:
         return str(task["outcome"]) + (f": {task['reason']}" if task["reason"] else "")
     if task["cancel_requested_at"]:
         return f"{task['state']} (canceling)"
     if task["report"] and task["state"] == "running":
         return f"{task['state']} (reported {task['report']['status']})"
+    if awaited := _still_awaited(task):
+        return f"{task['state']} (for {', '.join(awaited[:3])}{', …' if awaited[3:] else ''})"
     progress = task["progress"]
     if progress and task["state"] == "running" and progress["percent"] is not None:
         return f"{task['state']} {progress['percent']:.0f}%"
@@ -54,6 +69,7 @@ def _members(task: dict[str, Any]) -> dict[str, object]:
         "amended": amendment and f"{amendment['status']}{_by(amendment)}",
         "runner": task["runner"],
         "priority": task["priority"],
+        "after": _after(task),
         "parameters": " ".join(f"{name}={value}" for name, value in task["parameters"].items()),
         "limits": limits.of_task(task),
         "output": _output(task),
@@ -61,6 +77,22 @@ def _members(task: dict[str, Any]) -> dict[str, object]:
         "asked": f"{show.when(task['created_at'])} by {task['created_by']}",
         "next round": task["next_task"],
     }
+
+
+def _still_awaited(task: dict[str, Any]) -> list[str]:
+    """Names of the tasks that hold a waiting one."""
+    if task["state"] != "waiting" or task["after"] is None:
+        return []
+    return [name_of(one) for one in task["after"]["tasks"] if one["outcome"] is None]
+
+
+def _after(task: dict[str, Any]) -> str | None:
+    """What it waits for, each with its end."""
+    if task["after"] is None:
+        return None
+    how = {"succeeded": "all succeeded", "finished": "all finished", "any": "any one succeeded"}[task["after"]["when"]]
+    told = [f"{name_of(one)} {one['outcome'] or one['state']}" for one in task["after"]["tasks"]]
+    return f"{how}: {', '.join(told)}"
 
 
 def _progress(task: dict[str, Any]) -> str | None:
@@ -97,7 +129,7 @@ def _rows(attempts: Sequence[dict[str, Any]]) -> list[tuple[object, ...]]:
             one["outcome"] or one["state"],
             _exit(one),
             _ran(one),
-            f"{one['output']['lines']} lines",
+            show.many(one["output"]["lines"], "line"),
         )
         for number, one in enumerate(attempts, 1)
     ]
@@ -141,7 +173,7 @@ def _output(task: dict[str, Any]) -> str:
     if not task["outcome"] and task["started_at"]:
         return f"botyard logs -f {name_of(task)}"
     output = task["output"]
-    return f"{output['lines']} lines, {show.size(output['bytes'])}, {output['state']}"
+    return f"{show.many(output['lines'], 'line')}, {show.size(output['bytes'])}, {output['says']}"
 
 
 def _rest(message: str | None) -> str | None:

@@ -7,22 +7,24 @@ from datetime import datetime
 from enum import StrEnum
 
 from agent.wire.task import Limits
-from agent.wire.words import OnDisconnect, Outcome
-from hub.domain import limits
+from agent.wire.words import OnDisconnect
+from hub.domain import demand, desktop_wish, limits, retry
+from hub.domain.condition import RESERVED, needs_of
+from hub.domain.demand import Sharing
+from hub.domain.desktop_wish import DesktopWish
 from hub.domain.parameters import Fault, Parameter, definition_faults
-from hub.domain.task import RetryPolicy
+from hub.domain.retry import RetryPolicy
 
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 RESERVED_LABELS = frozenset({"pagination", "log", "release", "upload"})
 """Fixed words of BotCity's paths, which no label may be (`maestro.md` §2)."""
 LABELS_MAX = 32
-ATTEMPTS_MAX = 20
-RETRIED = (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST)
-"""Outcomes that a policy may try again; the others are somebody's decision."""
 
 
 class AutomationState(StrEnum):
-    """A paused automation takes no new tasks; those that it has go on."""
+    """A paused automation takes no new tasks; those that it has go on. One that a failure stopped is paused too, and
+    those that wait are kept until somebody resumes it (`Automation.stopped_at`).
+    """
 
     ACTIVE = "active"
     PAUSED = "paused"
@@ -59,7 +61,16 @@ class Definition:
     limits: Limits = field(default_factory=Limits)
     """What it may use; run limit and `lost_after_s` stand beside it, and not in it."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    sharing: Sharing = field(default_factory=Sharing)
+    """What its tasks share among themselves and with others."""
+    on_screen: DesktopWish = field(default_factory=DesktopWish)
+    """What its bot needs of a desktop and of programs, and what is kept of the screen."""
     state: AutomationState = AutomationState.ACTIVE
+
+    @property
+    def all_needs(self) -> dict[str, str]:
+        """What a slot must offer: labels, a desktop, applications."""
+        return {**self.needs, **needs_of(self.on_screen)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +84,10 @@ class Automation:
     """The build that its next task gets, None until the bot has a release."""
     label_set_id: str
     definition: Definition
+    paused_why: str | None
+    """Why the hub stopped it; None where a person paused it."""
+    stopped_at: datetime | None
+    """Since when none of its tasks starts any more (`hub.domain.placement.may_start`)."""
     created_at: datetime
     updated_at: datetime
 
@@ -83,18 +98,14 @@ def faults_of(new: Definition) -> list[Fault]:
     bounds = (
         ("priority", new.priority, 0, 10),
         ("lost_after_s", new.lost_after_s, 120, 30 * 86400),
-        ("retry.attempts", new.retry.attempts, 1, ATTEMPTS_MAX),
     )
     for name, value, low, high in bounds:
         if not low <= value <= high:
             faults.append(Fault(field=name, message=f"{value} is out of range", remedy=f"{low} to {high}"))
     faults += limits.faults_of(new.limits.model_copy(update={"run_limit_s": None}), "limits.")
     faults += limits.faults_of(Limits(run_limit_s=None).model_copy(update={"run_limit_s": new.run_limit_s}))
-    for outcome in sorted(new.retry.on):
-        if outcome not in RETRIED:
-            remedy = f"one of {', '.join(RETRIED)}"
-            faults.append(Fault(field="retry.on", message=f"{outcome} is not tried again", remedy=remedy))
-    return faults
+    faults += desktop_wish.faults_of(new.on_screen)
+    return faults + retry.faults_of(new.retry) + demand.faults_of(new.sharing)
 
 
 def label_faults(where: str, labels: Mapping[str, str]) -> list[Fault]:
@@ -103,7 +114,11 @@ def label_faults(where: str, labels: Mapping[str, str]) -> list[Fault]:
     if len(labels) > LABELS_MAX:
         faults.append(Fault(field=where, message=f"more than {LABELS_MAX}", remedy="give fewer"))
     for name, value in labels.items():
-        if not LABEL.match(name) or not LABEL.match(value):
+        if name.lower().startswith(RESERVED):
+            remedy = "an automation says desktop, desktop_size and applications; runners tell what they have"
+            told = f"{RESERVED}… is the hub's own"
+            faults.append(Fault(field=f"{where}.{name[:64]}", message=told, remedy=remedy))
+        elif not LABEL.match(name) or not LABEL.match(value):
             remedy = "name=value, each letters, digits, _ . or -"
             faults.append(
                 Fault(field=f"{where}.{name[:64]}", message=f"{value[:64]!r} can't be a label", remedy=remedy)

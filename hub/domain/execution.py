@@ -21,7 +21,8 @@ from hub.domain.task import IllegalMove
 
 KEEP_LOST_S = 24 * 3600.0
 """Under `keep`, an unreachable execution is given up after this long (G3)."""
-UNREACHABLE_S = 30.0
+ALERT_AFTER_S = 120.0
+"""A person is asked to look when a runner that may run something is gone for this long (P7)."""
 STOP_ANSWER_S = 30.0
 """A stop not taken note of within this is sent again; after twice this the session is closed (D9)."""
 
@@ -68,7 +69,7 @@ class Action(StrEnum):
 
     QUERY = "query"
     CLOSE_SESSION = "close_session"
-    MARK_UNREACHABLE = "mark_unreachable"
+    ALERT_UNREACHABLE = "alert_unreachable"
     SETTLE_LOST = "settle_lost"
     SETTLE = "settle"
     GRANT_AGAIN = "grant_again"
@@ -87,6 +88,8 @@ class Situation:
     queried: bool = False
     gone_s: float = 0.0
     """Since the link went, from the stored `unreachable_since` (`keep`)."""
+    watched_s: float = 0.0
+    """The part of that time in which this hub was up: after its start an alert waits anew (P7)."""
     silent_s: float = 0.0
     """Since the last heartbeat was received, from zero after a hub start, suspend included (`stop`)."""
     on_disconnect: OnDisconnect = OnDisconnect.KEEP
@@ -128,4 +131,4 @@ def _of_link_gone(known: Situation) -> tuple[Action, ...]:
         return (Action.SETTLE_LOST,)
     if known.on_disconnect is OnDisconnect.KEEP and known.gone_s >= KEEP_LOST_S:
         return (Action.SETTLE_LOST,)
-    return (Action.MARK_UNREACHABLE,) if known.gone_s >= UNREACHABLE_S else ()
+    return (Action.ALERT_UNREACHABLE,) if known.watched_s >= ALERT_AFTER_S else ()

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Any, assert_never
 
 from agent.wire.limits import PARAMETERS_MAX_BYTES
@@ -17,7 +18,11 @@ from agent.wire.limits import PARAMETERS_MAX_BYTES
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z")
 """A name stands in ``{name}`` of an args template and in ``BOTYARD_PARAM_<NAME>``."""
 PARAMETERS_MAX = 200
+FAULTS_MAX = 50
+"""Unknown names that are told of, and known ones that are told instead."""
 INTEGER_MAX = 2**63 - 1
+MISSING = "missing"
+"""What a fault says of a required parameter that was not given."""
 
 
 class ParameterType(StrEnum):
@@ -77,7 +82,13 @@ def check(declared: Sequence[Parameter], given: Mapping[str, Any]) -> tuple[dict
 
     The result is only good when there are no faults. Faults name a secret parameter, never its value.
     """
-    faults = [] if not declared else list(_unknown(declared, given))
+    result, faults = filled(declared, given)
+    return result, faults + _of_size(result)
+
+
+def filled(declared: Sequence[Parameter], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+    """As `check`, of any size: whoever keeps the values has a limit of his own."""
+    faults = [] if not declared else list(islice(_unknown(declared, given), FAULTS_MAX))
     result = dict(given)
     for one in declared:
         if one.name in given:
@@ -85,8 +96,8 @@ def check(declared: Sequence[Parameter], given: Mapping[str, Any]) -> tuple[dict
         elif one.default is not None:
             result[one.name] = one.default
         elif one.required:
-            faults.append(_fault(f"parameters.{one.name}", "missing", f"give it; it is {_article(one.type)}"))
-    return result, faults + _of_size(result)
+            faults.append(_fault(f"parameters.{one.name}", MISSING, f"give it; it is {_article(one.type)}"))
+    return result, faults
 
 
 def secret_names(declared: Iterable[Parameter]) -> tuple[str, ...]:
@@ -110,7 +121,7 @@ def _of_definition(where: str, one: Parameter) -> list[Fault]:
 
 def _unknown(declared: Sequence[Parameter], given: Mapping[str, Any]) -> Iterable[Fault]:
     names = {one.name for one in declared}
-    known = ", ".join(sorted(names))
+    known = ", ".join(sorted(names)[:FAULTS_MAX])
     for name in given:
         if name not in names:
             yield _fault(f"parameters.{name[:64]}", "unknown parameter", f"known are: {known}")

@@ -6,21 +6,28 @@ NONE = "none"
 """Stands for no limit."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?")
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _BYTES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
-def read_duration(text: str) -> float | None:
-    """Seconds of ``90s``, ``1h30m`` or ``90``; None for ``none``. Raises ValueError with a sentence for people."""
+def read_duration(text: str, *, bare: bool = False) -> float | None:
+    """Seconds of ``90s`` or ``1h30m``; None for ``none``. Raises ValueError with a sentence for people.
+
+    A number without a unit is refused: one person means minutes by it, another seconds. Only 0 needs none.
+    `bare` reads one as seconds: so do definitions that were stored before it was refused.
+    """
     plain = text.strip().lower()
     if plain == NONE:
         return None
     parts = _DURATION.findall(plain)
     if not parts or "".join(number + unit for number, unit in parts) != plain.replace(" ", ""):
         raise ValueError(f"{text!r} is no duration: say 90s, 30m, 2h, 1d, 1h30m, or none")
-    if len(parts) > 1 and not all(unit for _, unit in parts):
+    unitless = [number for number, unit in parts if not unit]
+    if unitless and len(parts) > 1:
         raise ValueError(f"{text!r} is no duration: each part needs its unit, as in 1h30m")
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if unitless and not bare and float(unitless[0]):
+        raise ValueError(f"{text!r} is no duration: it needs its unit; say {unitless[0]}m or {unitless[0]}s")
+    return sum(float(number) * _SECONDS[unit or "s"] for number, unit in parts)
 
 
 def read_size(text: str) -> int | None:

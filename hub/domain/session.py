@@ -4,7 +4,8 @@
 
 | hub knows | runner holds | answer |
 |---|---|---|
-| nothing | anything | stop: a durable void, or the end of a stranger |
+| nothing | undecided or running | stop: a durable void, or the end of a stranger |
+| nothing | ended or void | forget |
 | unsettled, its fence counts | – | continue; stop, where one was asked |
 | settled, all of it is here | ended or void | forget |
 | settled, something is missing | ended | upload_rest |
@@ -53,7 +54,7 @@ _SUPERSEDED = Answer(action="stop", stop=StopCause.SUPERSEDED)
 def answer(held: Held, known: KnownExecution | None) -> Answer:
     """What the runner should do with an execution that it holds."""
     if known is None:
-        return _SUPERSEDED
+        return _FORGET if held.ended else _SUPERSEDED
     if known.state in LIVE and known.is_current:
         return _CONTINUE if known.stop is None or held.ended else Answer(action="stop", stop=known.stop)
     if held.verdict == "void" or known.is_whole:

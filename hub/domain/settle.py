@@ -4,7 +4,7 @@
 be known is known (`final` with its output, or the end of `output_grace`, or one of D9's conclusions).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from agent.wire.task import Totals
@@ -59,6 +59,8 @@ class Ending:
     """The end of its stderr."""
     signaled_by_stop: bool = False
     peak_memory_bytes: int | None = None
+    survivors: tuple[str, ...] = ()
+    """Pid and command line of what could not be killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,7 @@ _BROKEN = {
     ExitKind.HOST_RESTARTED: (Reason.HOST_RESTARTED, Flag.HOST_RESTARTED, "the runner's machine restarted"),
 }
 _ROBOT_TASKS_MAX = 250
+_SURVIVORS_SHOWN = 5
 _ROBOT_CODES = {
     252: "set-up: Robot Framework could not read the suite or an option (exit code 252)",
     253: "Robot Framework was stopped (exit code 253)",
@@ -113,7 +116,21 @@ _REPORTED = {
 
 
 def settle(known: Knowledge) -> Settlement:
-    """The settlement of an execution: core.md §4, the first matching line."""
+    """The settlement of an execution: core.md §4, the first matching line. Survivors are named in its message (R70)."""
+    settled = _first_line(known)
+    left = known.ending.survivors if known.ending is not None else ()
+    if not left:
+        return settled
+    shown = "; ".join(left[:_SURVIVORS_SHOWN]) + ("; …" if len(left) > _SURVIVORS_SHOWN else "")
+    named = f"{_count(len(left))} could not be killed: {shown}"
+    return replace(settled, message=f"{settled.message} ({named})" if settled.message else named)
+
+
+def _count(processes: int) -> str:
+    return "1 process" if processes == 1 else f"{processes} processes"
+
+
+def _first_line(known: Knowledge) -> Settlement:
     last = known.reports[-1] if known.reports else None
     if known.forced_cancel:
         message = "canceled by force; whether it has ended is not confirmed"
@@ -131,7 +148,9 @@ def settle(known: Knowledge) -> Settlement:
     before = [report for report in known.reports if report.seq < stop.seq]
     if before:
         return _as_reported(before[-1])
-    return _of_stop(known, stop, last)
+    settled = _of_stop(known, stop, last)
+    # Without a report the end is shown as it was, also where the bot met our stop with an exit code of its own.
+    return settled if last else _with_code(settled, known)
 
 
 def _effective_stop(known: Knowledge) -> StopMade | None:
@@ -167,7 +186,8 @@ def _of_stop(known: Knowledge, stop: StopMade, after: Report | None) -> Settleme
             return _kept(Settlement(outcome=Outcome.CANCELED, message=message), after)
         case StopCause.KILL:
             message = f"terminated on request{by}"
-            return Settlement(outcome=Outcome.FAILED, reason=Reason.KILLED, message=message, exit_code=_code(known))
+            killed = Settlement(outcome=Outcome.FAILED, reason=Reason.KILLED, message=message)
+            return _with_code(killed, known)
         case StopCause.TIMEOUT:
             message = f"timed out: it ran for more than {_allowed(known.run_limit_s)}"
             silent = Settlement(outcome=Outcome.TIMED_OUT, message=message)
@@ -212,11 +232,11 @@ def _by_itself(known: Knowledge, report: Report | None) -> Settlement:
     is_clean = ending is not None and ending.how is ExitKind.NORMAL and ending.code == 0
     if report is None:
         return _without_report(known, is_clean=is_clean)
-    if known.kind is Kind.BOTCITY or report.by is not None:
+    is_believed = known.kind is Kind.BOTCITY or report.by is not None
+    if is_believed or is_clean or report.status is ReportStatus.FAILED:
+        # Without an exit code, a flag says why there is none: of a failed report too.
         broken = _BROKEN.get(ending.how) if ending else None
         settled = _as_reported(report, flag=broken[1] if broken else None)
-    elif is_clean or report.status is ReportStatus.FAILED:
-        settled = _as_reported(report)
     else:
         reason, message = _why_it_broke(ending, known.kind)
         settled = Settlement(

@@ -2,12 +2,13 @@
 
 ::
 
-    (created) --not before--> waiting --due--> queued --granted--> running --settled--> finished
-                                 |               ^  |                 |  ^
-                                 |               |  '--canceled, refused, reported by a person--> finished
-                                 |               '-------voided, retried--'
-                                 '--canceled, reported by a person--> finished
+    (created) --not before, after--> waiting --due, met--> queued --granted--> running --settled--> finished
+                                        |                    ^  |                 |  ^
+                                        |                    |  '--canceled, refused, reported by a person--> finished
+                                        |                    '-------voided, retried--'
+                                        '--canceled, reported by a person--> finished
 
+A retry with a pause goes from running to waiting.
 Finished is final: what comes later is a late report or an amendment (core.md §4).
 """
 
@@ -18,17 +19,22 @@ from enum import StrEnum
 
 from pydantic import JsonValue
 
+from agent.wire.facts import Gap
 from agent.wire.task import Limits, Totals
 from agent.wire.words import Outcome, OutputState, Reason, ReportStatus, TaskState
+from hub.domain.prerequisite import Prerequisite, When
 
 
 class TaskEvent(StrEnum):
     """What can happen to a task's state."""
 
     DUE = "due"
+    MET = "met"
+    """What it waited for has ended as it must."""
     GRANTED = "granted"
     VOIDED = "voided"
     RETRIED = "retried"
+    RETRIED_LATER = "retried_later"
     SETTLED = "settled"
     CANCELED = "canceled"
     REFUSED = "refused"
@@ -37,6 +43,7 @@ class TaskEvent(StrEnum):
 
 TRANSITIONS: Mapping[tuple[TaskState, TaskEvent], TaskState] = {
     (TaskState.WAITING, TaskEvent.DUE): TaskState.QUEUED,
+    (TaskState.WAITING, TaskEvent.MET): TaskState.QUEUED,
     (TaskState.WAITING, TaskEvent.CANCELED): TaskState.FINISHED,
     (TaskState.WAITING, TaskEvent.REPORTED_BY_PERSON): TaskState.FINISHED,
     (TaskState.QUEUED, TaskEvent.GRANTED): TaskState.RUNNING,
@@ -45,6 +52,7 @@ TRANSITIONS: Mapping[tuple[TaskState, TaskEvent], TaskState] = {
     (TaskState.QUEUED, TaskEvent.REPORTED_BY_PERSON): TaskState.FINISHED,
     (TaskState.RUNNING, TaskEvent.VOIDED): TaskState.QUEUED,
     (TaskState.RUNNING, TaskEvent.RETRIED): TaskState.QUEUED,
+    (TaskState.RUNNING, TaskEvent.RETRIED_LATER): TaskState.WAITING,
     (TaskState.RUNNING, TaskEvent.SETTLED): TaskState.FINISHED,
     (TaskState.RUNNING, TaskEvent.REFUSED): TaskState.FINISHED,
 }
@@ -69,29 +77,6 @@ def move(task_id: str, state: TaskState, event: TaskEvent) -> TaskState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
-    """How often the hub tries again by itself; off unless the automation says otherwise."""
-
-    attempts: int = 1
-    """Executions in all, the first included; voids do not count."""
-    on: frozenset[Outcome] = frozenset({Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST})
-
-    @classmethod
-    def read(cls, stored: Mapping[str, JsonValue] | None) -> "RetryPolicy":
-        """The policy as an automation's row holds it: ``{"attempts": 3, "on": ["failed"]}``; None is off."""
-        if not stored:
-            return cls()
-        attempts = stored.get("attempts", 1)
-        words = stored.get("on")
-        on = frozenset(Outcome(str(word)) for word in words) if isinstance(words, list) else cls().on
-        return cls(attempts=attempts if isinstance(attempts, int) else 1, on=on)
-
-    def tries_again(self, outcome: Outcome, made: int) -> bool:
-        """Whether another execution follows the `made`-th, which ended so."""
-        return outcome in self.on and made < self.attempts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportView:
     """What the bot (or a person, `by`) said of a task that may not have settled yet."""
 
@@ -110,6 +95,7 @@ class OutputView:
     bytes: int = 0
     lines: int = 0
     sha256: str | None = None
+    gaps: tuple[Gap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +152,10 @@ class TaskView:
     next_task_id: str | None
     restart_of: str | None
     held: str | None
+    after: When | None = None
+    """How the tasks that it waits for must end; None when it never waited for any."""
+    prerequisites: tuple[Prerequisite, ...] = ()
+    """Those tasks, as they stand."""
     secret_parameters: tuple[str, ...] = ()
     """Names of parameters whose values no adapter shows."""
     execution_id: str | None = None

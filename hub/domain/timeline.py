@@ -2,8 +2,8 @@
 
 `timeline` is pure: it is told the task, its attempts, and the events around it, and tells one story of them::
 
-    created > waited (until its moment; for a release, a runner, a build, a slot) > granted > started > reported > ended
-      > settled, or: voided / retried > waited > granted …
+    created > waited (for tasks, until its moment; for a release, a runner, a build, a slot) > granted > started
+      > reported > ended > settled, or: voided / retried > waited > granted …
 
 Times of the bot are its runner's, all others the hub's; a step never comes before the one that it follows from.
 """
@@ -13,10 +13,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from agent.wire.words import Reason
+from hub.domain.prerequisite import met_at
 from hub.domain.task import TaskView
 
 SHORT = timedelta(milliseconds=50)
 """Less than this is the way of every order, no wait that anybody asks about."""
+_NAMED = 5
+"""Prerequisites that are named."""
 
 
 class Step(StrEnum):
@@ -99,7 +103,13 @@ def timeline(
     """The steps of a task in order; `waits_for` says why it does not run now, where it waits."""
     moments = [Moment(step=Step.CREATED, at=task.created_at, text=f"by {task.created_by}")]
     ready_at = task.created_at
-    if task.not_before is not None and task.not_before > task.created_at:
+    met = None if task.after is None else met_at(task.after, task.prerequisites)
+    if (met is not None and met > ready_at) or task.reason is Reason.PREREQUISITE:
+        names = ", ".join(one.name for one in task.prerequisites[:_NAMED])
+        more = f" and {len(task.prerequisites) - _NAMED} more" if task.prerequisites[_NAMED:] else ""
+        moments.append(Moment(step=Step.WAITED, at=ready_at, text=f"for task {names}{more}"))
+        ready_at = met or ready_at
+    if task.not_before is not None and task.not_before > ready_at:
         until = f"until {task.not_before:%Y-%m-%d %H:%M:%S} UTC"
         moments.append(Moment(step=Step.WAITED, at=ready_at, text=until))
         ready_at = task.not_before

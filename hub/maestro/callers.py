@@ -10,7 +10,6 @@ from hub.context import Hub
 from hub.domain.access import Caller, SecretKind
 from hub.maestro.errors import Refused
 from hub.services import access, bots
-from hub.services.bots import Speaker
 
 EXECUTION_HEADER = "Botyard-Execution"
 _KINDS = frozenset({SecretKind.ACCESS, SecretKind.KEY})
@@ -37,7 +36,7 @@ def token_of(request: web.Request) -> str:
 
 async def _by_token(hub: Hub, token: str) -> Caller | None:
     caller = await hub.store.read(access.authenticate, token, _KINDS) if token else None
-    if caller is not None and access.wants_touch(caller, hub.clock.now()):
+    if caller is not None and access.wants_touch(caller, hub.clock.now()) and not hub.room.is_full:
         await hub.store.write(access.touch, caller)
     return caller
 
@@ -47,13 +46,7 @@ async def _by_ticket(hub: Hub, ticket: str, execution_id: str) -> Caller | None:
     session = hub.sessions.by_ticket(ticket) if ticket else None
     if session is None:
         return None
-    speaker = Speaker(
-        workspace_id=session.workspace_id,
-        workspace=session.workspace,
-        runner_id=session.runner_id,
-        execution_id=execution_id,
-    )
-    caller = await hub.store.read(bots.caller, speaker)
+    caller = await hub.store.read(bots.caller, bots.speaker_of(session, execution_id))
     if caller is None:
         # Not 401: that would make the gateway wait for another session.
         raise Refused(403, "This execution is not one of this runner's")

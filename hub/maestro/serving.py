@@ -53,6 +53,8 @@ async def _shaped(hub: Hub, row: Row, request: web.Request) -> web.StreamRespons
 async def _serve(hub: Hub, row: Row, request: web.Request) -> web.StreamResponse:
     async with asyncio.timeout(TIMEOUT_S):
         caller = await _caller(hub, row, request)
+        if row.adds:
+            hub.room.check()
         # Some GETs carry a body that means nothing (§1.1).
         raw = b"" if row.method == "GET" else await _read(request)
         return await row.handler(Call(hub=hub, caller=caller, request=request, raw=raw, key=_key(request)))

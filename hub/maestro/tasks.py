@@ -176,4 +176,5 @@ async def _credit(call: Call, new: NewTask) -> Credit | None:
     automation = await call.read(lambda tx: automations.show(tx, new.workspace_id, new.automation))
     if automation.released_build_id is None or new.not_before is not None:
         return None
-    return call.hub.book.take(new.workspace_id, automation.definition.needs, automation.released_build_id)
+    needs, build_id = automation.definition.all_needs, automation.released_build_id
+    return call.hub.book.take(new.workspace_id, needs, build_id, bot_id=automation.bot_id)

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Literal, cast
 from urllib.parse import urlsplit
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSMsgType
 
 from agent.wire.codec import ProtocolError, decode_to_hub, encode
-from agent.wire.enrolment import NONCE_HEADER
 from agent.wire.limits import HANDSHAKE_S
 from agent.wire.messages import Challenge, Hello, Rejected
 from agent.wire.proofs import hello_bytes
@@ -21,7 +20,9 @@ from agent.wire.versions import PROTOCOL_MAX, PROTOCOL_MIN, negotiate
 from hub.config import Settings
 from hub.domain.session import EnrolledRunner, Refusal, refuse
 from hub.identity import Identity, is_signed_by
-from hub.services import runners
+from hub.runners.admission import Place
+from hub.runners.port import Arrival, RunnerSocket
+from hub.services import held, runners
 from hub.storage.runners import RunnerRow
 from hub.storage.store import Store
 
@@ -62,13 +63,15 @@ class Handshake:
         self._identity = identity
         self._settings = settings
 
-    async def greet(self, socket: web.WebSocketResponse, request: web.Request) -> Greeted:
+    async def greet(self, arrival: Arrival, place: Place) -> Greeted:
         """Challenge, hello, verdict. Raises HandshakeRefused, ProtocolError, TimeoutError."""
         async with asyncio.timeout(HANDSHAKE_S):
             nonce = secrets.token_hex(32)
-            await socket.send_str(encode(self._challenge(request.headers.get(NONCE_HEADER, ""), nonce)))
-            hello = await _hello(socket)
-            return await self._verify(hello, nonce, request.host)
+            await arrival.socket.send_str(encode(self._challenge(arrival.nonce, nonce)))
+            place.waits()
+            hello = await _hello(arrival.socket)
+            place.goes_on()
+            return await self._verify(hello, nonce, arrival.host)
 
     def _challenge(self, runner_nonce: str, nonce: str) -> Challenge:
         return Challenge(
@@ -94,6 +97,8 @@ class Handshake:
         if refusal is Refusal.CLONED and runner is not None:
             why = f"its join counter was {runner.join_counter}, then {hello.join}"
             await self._store.write(runners.quarantine, runner.workspace_id, runner.id, why)
+        if runner is None and await self._store.read(held.is_held):
+            await self._store.write(held.note_stranger, hello.runner_id)
         if refusal is not None or runner is None:
             raise HandshakeRefused(refusal or Refusal.UNKNOWN, _MESSAGES[refusal or Refusal.UNKNOWN])
         return Greeted(runner=runner, hello=hello, protocol=protocol)
@@ -143,7 +148,7 @@ def _enrolled(runner: RunnerRow | None) -> EnrolledRunner | None:
     )
 
 
-async def _hello(socket: web.WebSocketResponse) -> Hello:
+async def _hello(socket: RunnerSocket) -> Hello:
     received = await socket.receive()
     if received.type is not WSMsgType.TEXT:
         raise ProtocolError("the first frame was not a hello")

@@ -14,15 +14,15 @@ from aiohttp import web
 
 from agent.wire.builds import LOCK_MAX_BYTES
 from agent.wire.enrolment import ENROL_PATH
+from agent.wire.screens import SCREEN_ROUTE
 from agent.wire.uploads import ARTIFACT_ROUTE, EXECUTION_HEADER, OFFSET_HEADER
 from hub.context import Hub
 from hub.errors import BotyardError, Conflict, Forbidden, Invalid, NotFound, Unavailable
-from hub.runners import enrolment
+from hub.runners import enrolment, screens
 from hub.runners.session import RunnerSession
 from hub.runners.sessions import Sessions
 from hub.runners.uploads import TooLarge, Uploads, read_part
-from hub.services import artifacts
-from hub.services.bots import Speaker
+from hub.services import artifacts, bots
 from hub.services.build_files import BuildFiles
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ class RunnerHttp:
             web.get("/runner/v1/blobs/{sha256}", self._ticketed(self._blob)),
             web.head(ARTIFACT_ROUTE, self._ticketed(self._has_artifact)),
             web.put(ARTIFACT_ROUTE, self._ticketed(self._put_artifact)),
+            web.put(SCREEN_ROUTE, self._ticketed(self._put_screen)),
         ]
 
     # --- the rim ---
@@ -113,6 +114,7 @@ class RunnerHttp:
         return web.Response(body=body, content_type="text/plain")
 
     async def _put_lock(self, session: RunnerSession, request: web.Request) -> web.StreamResponse:
+        self._hub.room.check()
         body = bytearray()
         async for piece in request.content.iter_chunked(64 * 1024):
             body += piece
@@ -154,6 +156,7 @@ class RunnerHttp:
     async def _put_artifact(self, session: RunnerSession, request: web.Request) -> web.StreamResponse:
         sha256 = _digest(request, "sha256")
         part = read_part(request)
+        self._hub.room.check()
         await self._speaker(session, request)
         blob = await self._uploads.take(session.workspace_id, sha256, part, request)
         if blob is None:
@@ -161,13 +164,11 @@ class RunnerHttp:
         await self._hub.store.write(artifacts.own, session.workspace_id, blob)
         return web.Response(status=201)
 
+    async def _put_screen(self, session: RunnerSession, request: web.Request) -> web.StreamResponse:
+        return await screens.take(self._hub.screens, session.runner_id, request)
+
     async def _speaker(self, session: RunnerSession, request: web.Request) -> None:
-        speaker = Speaker(
-            workspace_id=session.workspace_id,
-            workspace=session.workspace,
-            runner_id=session.runner_id,
-            execution_id=request.headers.get(EXECUTION_HEADER, ""),
-        )
+        speaker = bots.speaker_of(session, request.headers.get(EXECUTION_HEADER, ""))
         if not await self._hub.store.read(artifacts.is_own, speaker):
             raise Forbidden("not_yours", "This execution is not one of this runner's.")
 

@@ -43,6 +43,14 @@ class OutputAcks:
             self._rewound[execution_id] = have
             self._send(OutputRewind(execution_id=execution_id, start=have))
 
+    def again(self, execution_id: str, have: int) -> None:
+        """What came behind `have` was refused, and may come now."""
+        # A runner that has come back since knows less: first how far it is, then where to go on.
+        self.advanced(execution_id, have)
+        self._tell(execution_id)
+        self._rewound[execution_id] = have
+        self._send(OutputRewind(execution_id=execution_id, start=have))
+
     def forget(self, execution_id: str) -> None:
         """Nothing more will be told of it."""
         for known in (self._told, self._now, self._rewound):

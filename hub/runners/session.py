@@ -17,13 +17,16 @@ import secrets
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import assert_never
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType
 
 from agent.wire.codec import ProtocolError, decode_output, decode_to_hub, encode
+from agent.wire.condition import Condition
 from agent.wire.facts import Fact
 from agent.wire.messages import (
+    Buried,
     Bye,
     Forget,
     Heartbeat,
@@ -40,9 +43,11 @@ from agent.wire.messages import (
     ToHub,
     ToRunner,
 )
+from agent.wire.watching import FilesFound, FolderNews, FolderTold
 from hub.context import Hub
 from hub.errors import Unavailable
 from hub.runners.output_acks import OutputAcks
+from hub.runners.port import RunnerSocket, RunnerTransport
 from hub.runners.sessions import Sessions
 from hub.runners.waiting import Flag, Inbox, InboxFull
 from hub.runners.writer import BacklogFull, OrderedWriter
@@ -56,6 +61,8 @@ log = logging.getLogger(__name__)
 INBOX_MAX = 4096
 """Messages of a runner that may wait for the database; one more ends its session."""
 _FAREWELL_S = 2.0
+_BYTES = frozenset({WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG, WSMsgType.CLOSE})
+"""What was sent by the runner; all else says that nothing comes any more."""
 _COME_BACK_S = (0.2, 3.0)
 """A herd is spread over this when a hub stops in order (R5)."""
 
@@ -65,15 +72,20 @@ class ProgressTold:
     """`RunnerSession.progress` is to be written."""
 
 
-Inbound = Fact | Held | ResumeEnd | Preparation | ProgressTold
+@dataclass(frozen=True, slots=True)
+class ConditionTold:
+    """`RunnerSession.condition` is to be written."""
+
+
+Inbound = Fact | Held | Buried | ResumeEnd | Preparation | ProgressTold | ConditionTold | FolderNews
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """A socket whose handshake is done."""
 
-    socket: web.WebSocketResponse
-    transport: asyncio.WriteTransport
+    socket: RunnerSocket
+    transport: RunnerTransport
     last_epoch: int
     """The session before this one, as the runner knows it."""
     opened: Opened
@@ -87,9 +99,9 @@ class RunnerSession:
 
     # fmt: off
     __slots__ = (
-        "_closing", "_drain", "_group", "_hub", "_leaving", "_opened", "_sessions", "_socket", "_transport", "_why",
-        "_writer",
-        "acks", "ended", "heard_s", "inbox", "last_epoch", "progress", "ticket",
+        "_closing", "_drain", "_fitness", "_group", "_hub", "_leaving", "_opened", "_sessions", "_socket", "_transport",
+        "_why", "_writer",
+        "acks", "condition", "ended", "heard_s", "inbox", "last_epoch", "progress", "strangers", "ticket",
     )
     # fmt: on
 
@@ -105,6 +117,10 @@ class RunnerSession:
         self.inbox: Inbox[Inbound] = Inbox(INBOX_MAX)
         self.progress: dict[str, Progress] = {}
         """The newest that was not written yet, by execution."""
+        self.condition: Condition | None = None
+        """The newest that it told and that was not written yet."""
+        self.strangers: frozenset[str] = frozenset()
+        """Executions that it named and that are not its own here: told to end, their facts go nowhere."""
         self.ended = Flag()
         self.acks = OutputAcks(self.send)
         self._writer = OrderedWriter(connection.socket, connection.transport, self._start_drain)
@@ -114,6 +130,8 @@ class RunnerSession:
         self._drain: asyncio.Task[None] | None = None
         self._leaving: asyncio.Task[None] | None = None
         self._why: tuple[ByeReason, str] | None = None
+        self._fitness: tuple[bool, tuple[str, ...]] = (True, ())
+        """Whether it said last that it is fit to run bots, and why not."""
 
     @property
     def key(self) -> SessionKey:
@@ -193,10 +211,10 @@ class RunnerSession:
                 self._start_drain()
             if self._closing:
                 self._start_farewell()
-            worker = group.create_task(self._part(work(self)))
+            worker = group.create_task(self._part(partial(work, self)))
             try:
                 # The reader is this task itself; a farewell closes the socket, and so ends it.
-                await self._part(self._read())
+                await self._part(self._read)
                 if self._leaving is not None:
                     await self._leaving
             finally:
@@ -208,24 +226,35 @@ class RunnerSession:
     def _start_drain(self) -> None:
         """Send what had to wait, by a task that ends when nothing does any more."""
         if self._group is not None and (self._drain is None or self._drain.done()):
-            self._drain = self._group.create_task(self._part(self._writer.flush(), is_for_life=False))
+            self._drain = self._group.create_task(self._part(self._writer.flush, is_for_life=False))
 
     def _start_farewell(self) -> None:
         if self._group is not None and self._leaving is None:
             self._leaving = self._group.create_task(self._farewell())
 
-    def give_up(self) -> None:
-        """The runner was silent for too long: the link is dead, whatever the system says of it (R42)."""
-        log.info("runner %s is silent or gone", self.runner_id)
-        self._end()
+    def silent_s(self) -> float:
+        """Seconds since its last frame came."""
+        return asyncio.get_running_loop().time() - self.heard_s
 
-    async def _part(self, part: Coroutine[None, None, None], *, is_for_life: bool = True) -> None:
-        """Run one part; when it fails the session ends, and says why where that is the runner's business.
+    def give_up(self) -> None:
+        """The runner was silent for too long: the link is dead, whatever the system says of it (R42).
+
+        Nobody is waited for. Where only our ears are deaf (R43), the goodbye tells the runner sooner.
+        """
+        log.info("runner %s is silent or gone", self.runner_id)
+        self.close("unanswered", f"nothing heard for {self.silent_s():.0f} s")
+        if self._writer.has_backlog or self._transport.get_write_buffer_size():
+            self._transport.abort()
+        else:
+            self._transport.close()  # the kernel still tries to deliver what it has
+
+    async def _part(self, part: Callable[[], Coroutine[None, None, None]], *, is_for_life: bool = True) -> None:
+        """Begin and run one part; when it fails the session ends, and says why where that is the runner's business.
 
         The end of a part `is_for_life` is the session's in any case.
         """
         try:
-            await part
+            await part()
             if not is_for_life:
                 return
         except ProtocolError as error:
@@ -263,7 +292,8 @@ class RunnerSession:
         clock = asyncio.get_running_loop().time
         while True:
             received = await self._socket.receive()
-            self.heard_s = clock()
+            if received.type in _BYTES:
+                self.heard_s = clock()
             if received.type is WSMsgType.TEXT:
                 self._on_message(decode_to_hub(received.data))
             elif received.type is WSMsgType.BINARY:
@@ -289,7 +319,9 @@ class RunnerSession:
                     self._hub.outputs.gap(self.workspace_id, message.execution_id, message.gap)
             case Progress():
                 self._on_progress(message)
-            case Fact() | Held() | ResumeEnd() | Preparation():
+            case Condition():
+                self._on_condition(message)
+            case Fact() | Held() | Buried() | ResumeEnd() | Preparation() | FilesFound() | FolderTold():
                 try:
                     self.inbox.put(message)
                 except InboxFull:
@@ -309,11 +341,26 @@ class RunnerSession:
             return  # facts wait for the database: how far a bot is by now matters less
         self.progress[told.execution_id] = told
 
+    def _on_condition(self, told: Condition) -> None:
+        """Credits count by it at once; the worker writes the newest."""
+        if self._hub.book.told(self.runner_id, self.epoch, told):
+            self._hub.signals.dispatch.ring(self.workspace_id)
+        if self.condition is None:
+            try:
+                self.inbox.put(ConditionTold())
+            except InboxFull:
+                self.close("overload", "the hub does not keep up")
+        self.condition = told
+
     def _on_heartbeat(self, beat: Heartbeat) -> None:
         self._sessions.heard(self.runner_id)
         if self._hub.book.renew(self.runner_id, self.epoch, beat.stamp, ready=beat.ready, unfit=beat.unfit):
             self._hub.signals.dispatch.ring(self.workspace_id)
-        self.send(HeartbeatAck(number=beat.number))
+        if self._fitness != (beat.ready, beat.unfit):
+            self._fitness = beat.ready, beat.unfit
+            self._hub.signals.fitness.ring()
+        position = self._hub.signals.commit_position
+        self.send(HeartbeatAck(number=beat.number, commit_position=position, at=self._hub.clock.now()))
 
     def _on_slot(self, slot: SlotFree | SlotBusy) -> None:
         book = self._hub.book
@@ -328,6 +375,8 @@ class RunnerSession:
         if self._sessions.owner(frame.execution_id) is not self:
             return
         receipt = self._hub.outputs.receive(self.workspace_id, frame)
+        if receipt.refused:
+            return
         if receipt.hole:
             self.acks.hole(frame.execution_id, receipt.have)
         else:

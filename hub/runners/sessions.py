@@ -1,9 +1,11 @@
 """All live runner sessions of this process, by runner, by ticket, by execution."""
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from hub.services.live import Unclosed
 
 if TYPE_CHECKING:
     from hub.runners.session import RunnerSession
@@ -19,6 +21,7 @@ class Sessions:
         self._by_runner: dict[str, RunnerSession] = {}
         self._by_ticket: dict[str, RunnerSession] = {}
         self._by_execution: dict[str, RunnerSession] = {}
+        self._unclosed: deque[Unclosed] = deque()
         self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def opening(self, runner_id: str) -> asyncio.Lock:
@@ -77,3 +80,11 @@ class Sessions:
     def silent_s(self, runner_id: str) -> float:
         """Seconds, suspend included, since this hub heard the runner's last heartbeat, or since it started (D10)."""
         return (self._boot_ns() - max(self._heard_ns.get(runner_id, 0), self._began_ns)) / 1e9
+
+    def note_unclosed(self, ended: Unclosed) -> None:
+        """The end of a session could not be written: a sweep does it."""
+        self._unclosed.append(ended)
+
+    def take_unclosed(self) -> Unclosed | None:
+        """One whose end is to be written: it is the caller's now. None when there is none."""
+        return self._unclosed.popleft() if self._unclosed else None

@@ -6,15 +6,17 @@ from collections.abc import Callable
 from typing import TypeVar, TypeVarTuple
 
 from agent.wire.codec import ProtocolError
-from agent.wire.facts import Fact, FinalFact
-from agent.wire.messages import Held, Preparation, ResumeEnd
+from agent.wire.facts import Fact, FinalFact, VoidFact
+from agent.wire.messages import Buried, FactAck, Forget, Held, Preparation, ResumeEnd, Stone
+from agent.wire.watching import FilesFound, FolderTold
 from agent.wire.words import PreparationState
 from hub.context import Hub
 from hub.domain.output import StoredOutput
-from hub.runners.session import Inbound, ProgressTold, RunnerSession
+from hub.runners.folders import FolderDesk
+from hub.runners.session import ConditionTold, Inbound, ProgressTold, RunnerSession
 from hub.runners.sessions import Sessions
 from hub.runners.waiting import Inbox
-from hub.services import facts, preparations, resume, said
+from hub.services import conditions, facts, preparations, resume, said
 from hub.services.loops import stored_output
 from hub.services.resume import Inventory, OutputPosition
 from hub.storage.store import StoreUnavailable
@@ -28,7 +30,10 @@ Ts = TypeVarTuple("Ts")
 _GROUP = 64
 """Facts that are taken in one transaction at most."""
 _HELD_MAX = 10_000
+_STONES_MAX = 200_000
 _PAUSE_S = 0.5
+_FINISH_S = 5.0
+"""Facts wait no longer for a slow disk to have the end of an output; it is settled with it all the same, later."""
 _PROGRESS_S = 1.0
 """A preparation's progress is written this often; its changes of state always."""
 
@@ -39,6 +44,7 @@ class Worker:
     def __init__(self, hub: Hub, sessions: Sessions) -> None:
         self._hub = hub
         self._sessions = sessions
+        self._folders = FolderDesk(hub)
 
     async def run(self, session: RunnerSession) -> None:
         """Answer the inventory, then take what comes. Raises ProtocolError, SessionOver, CommitInDoubt."""
@@ -54,26 +60,35 @@ class Worker:
                     await self._accept(session, group)
                 case Preparation():
                     await self._prepare(session, message, told)
+                case FilesFound() | FolderTold():
+                    await self._folders.take(session, message)
                 case ProgressTold():
                     newest, session.progress = session.progress, {}
                     key = session.key
                     await self._write(
                         said.note_progress, key.workspace_id, key.runner_id, key.epoch, tuple(newest.values())
                     )
-                case Held() | ResumeEnd():
+                case ConditionTold():
+                    await self._note_condition(session)
+                case Held() | Buried() | ResumeEnd():
                     raise ProtocolError("a second inventory")
 
     async def _resume(self, session: RunnerSession) -> None:
         held: list[Held] = []
+        stones: list[Stone] = []
         while True:
             message = await session.inbox.get()
             match message:
                 case Held() if len(held) < _HELD_MAX:
                     held.append(message)
+                case Buried() if len(stones) < _STONES_MAX:
+                    stones += message.stones
                 case ResumeEnd():
                     break
                 case ProgressTold():
                     session.progress.clear()
+                case ConditionTold():
+                    pass  # written below
                 case _:
                     raise ProtocolError(f"{message.type} before the inventory was complete")
         inventory = Inventory(
@@ -81,8 +96,12 @@ class Worker:
             prepared=message.prepared,
             last_epoch=session.last_epoch,
             positions={one.execution_id: self._position(session, one.execution_id) for one in held},
+            stones=stones,
+            stones_told=message.buried == len(stones),
         )
         known = await self._write(resume.resume, session.key, inventory)
+        await self._note_condition(session)
+        session.strangers = frozenset(one.execution_id for one in held) - known
         # Frames can only come after the runner has read the answers, so nothing of them is missed here.
         for execution_id in known:
             position = inventory.positions[execution_id]
@@ -94,17 +113,33 @@ class Worker:
         return OutputPosition(have=position.have, safe=position.safe)
 
     async def _accept(self, session: RunnerSession, group: list[Fact]) -> None:
+        if session.strangers:
+            group = [fact for fact in group if not _is_of_stranger(session, fact)]
+        if not group:
+            return
         stored: dict[str, StoredOutput] = {}
         for fact in group:
             if isinstance(fact.body, FinalFact) and self._is_here(session, fact.execution_id, fact.body):
-                finished = await self._hub.outputs.finish(session.workspace_id, fact.execution_id)
-                stored[fact.execution_id] = stored_output(finished)
+                stored |= await self._finished(session, fact.execution_id)
         await self._write(facts.accept, session.key, group, stored)
 
+    async def _finished(self, session: RunnerSession, execution_id: str) -> dict[str, StoredOutput]:
+        """What is stored of a whole output, by its execution; nothing where that takes long: it is settled later."""
+        try:
+            async with asyncio.timeout(_FINISH_S):
+                return {execution_id: stored_output(await self._hub.outputs.finish(session.workspace_id, execution_id))}
+        except TimeoutError:
+            return {}
+
     def _is_here(self, session: RunnerSession, execution_id: str, final: FinalFact) -> bool:
-        """Whether all of an output has arrived, of an execution that may send it here."""
+        """Whether all of an output has arrived, of an execution that may send it here.
+
+        On a full disk nobody knows when the rest will be durable: facts go on, it is settled with its output later.
+        """
         if self._sessions.owner(execution_id) is not session:
             return False
+        if self._hub.room.is_full:
+            return self._hub.outputs.position(session.workspace_id, execution_id).safe >= final.output_bytes
         return self._hub.outputs.position(session.workspace_id, execution_id).have >= final.output_bytes
 
     async def _prepare(
@@ -118,6 +153,12 @@ class Worker:
         key = session.key
         await self._write(preparations.record, key.workspace_id, key.runner_id, key.epoch, message)
 
+    async def _note_condition(self, session: RunnerSession) -> None:
+        """Write the newest; whoever follows a task is told why it waits now."""
+        told, session.condition = session.condition, None
+        if told is not None and await self._write(conditions.record, session.key, told):
+            self._hub.signals.fitness.ring()
+
     async def _write(self, use_case: Callable[[Transaction, *Ts], Done[T]], *args: *Ts) -> T:
         """Write, and again after a pause when the store is busy: the runner waits for its ack meanwhile."""
         while True:
@@ -126,6 +167,19 @@ class Worker:
             except StoreUnavailable as error:
                 log.warning("facts wait: %s", error)
                 await asyncio.sleep(_PAUSE_S)
+
+
+def _is_of_stranger(session: RunnerSession, fact: Fact) -> bool:
+    """Take note of a fact whose execution is nobody's here, so that it can end and be forgotten (core.md §4).
+
+    A refused one would be sent again in each next session, and end that too.
+    """
+    if fact.execution_id not in session.strangers:
+        return False
+    session.send(FactAck(execution_id=fact.execution_id, fence=fact.fence, seq=fact.seq))
+    if isinstance(fact.body, VoidFact | FinalFact):
+        session.send(Forget(execution_id=fact.execution_id, fence=fact.fence))
+    return True
 
 
 def _group(first: Fact, inbox: Inbox[Inbound]) -> tuple[list[Fact], Inbound | None]:

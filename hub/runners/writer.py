@@ -1,13 +1,12 @@
 """The one ordered way out of a socket: at once while the peer reads, from a bounded backlog while it does not."""
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from aiohttp import web
+from hub.runners.port import RunnerSocket, RunnerTransport
 
-BACKLOG_MAX = 4096
-"""Messages that may wait for a slow runner; one more ends its session."""
+BACKLOG_MAX = 20_480
+"""Messages that may wait for a slow runner; one more ends its session. An inventory of 10,000 is answered at once."""
 _BUFFER_MAX_BYTES = 32 * 1024
 
 
@@ -24,9 +23,7 @@ class OrderedWriter:
 
     __slots__ = ("_backlog", "_sending", "_socket", "_transport", "_wake")
 
-    def __init__(
-        self, socket: web.WebSocketResponse, transport: asyncio.WriteTransport, wake: Callable[[], None]
-    ) -> None:
+    def __init__(self, socket: RunnerSocket, transport: RunnerTransport, wake: Callable[[], None]) -> None:
         self._socket = socket
         self._transport = transport
         self._wake = wake

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from hub.domain.access import Caller, Role
 from hub.errors import Conflict, Invalid
+from hub.services.live import LiveSession
 from hub.storage import executions, replays
 from hub.storage.replays import StoredAnswer
 from hub.storage.transaction import Done, Effect, Transaction
@@ -34,6 +35,16 @@ class Speaker:
     """Label."""
     runner_id: str
     execution_id: str
+
+
+def speaker_of(session: LiveSession, execution_id: str) -> Speaker:
+    """Who speaks when this session's runner names one of its executions."""
+    return Speaker(
+        workspace_id=session.workspace_id,
+        workspace=session.workspace,
+        runner_id=session.runner_id,
+        execution_id=execution_id,
+    )
 
 
 def caller(tx: Transaction, speaker: Speaker) -> Caller | None:
@@ -78,6 +89,12 @@ class Answered:
 def request_mac(key: str, method: str, path: str, body: bytes) -> bytes:
     """What tells two requests apart. The key is random and stored as a hash only, so this says nothing to a reader."""
     return hmac.new(key.encode(), f"{method} {path}\n".encode() + body, hashlib.sha256).digest()
+
+
+def is_answered(tx: Transaction, workspace_id: str, execution_id: str, key: str) -> bool:
+    """Whether a call of this key was carried out already."""
+    named = hashlib.sha256(key.encode()).hexdigest()
+    return replays.find_answer(tx, workspace_id, execution_id, named) is not None
 
 
 def once(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hub.domain.placement import fits
+from hub.domain.condition import could_fit_as_stored
 from hub.services import builds
 from hub.storage import automations, preparations
 from hub.storage.builds import BuildRow
@@ -27,7 +27,7 @@ def show(tx: Transaction, workspace_id: str, bot: str, named: str) -> BuildProgr
     build = of_bot(tx, workspace_id, bot, named)
     needs = [row.needs for row in automations.of_bot(tx, workspace_id, build.bot_id)]
     connected = preparations.connected(tx, workspace_id)
-    fit = {one.id for one in connected if any(fits(one.labels, need) for need in needs)}
+    fit = {one.id for one in connected if any(could_fit_as_stored(one.labels, one.condition, need) for need in needs)}
     told = preparations.of_build(tx, workspace_id, build.id)
     prepared = {one.runner_id for one in told if one.state == "prepared"}
     return BuildProgress(build=build, preparations=told, fit_runners=len(fit), prepared_runners=len(fit & prepared))

@@ -69,6 +69,8 @@ class SessionResumed:
     epoch: int
     builds: frozenset[str]
     draining: bool
+    proven: frozenset[str] = frozenset()
+    """Bots that have succeeded there before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +84,39 @@ class BuildPrepared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BotSucceeded:
+    """A bot has succeeded on a runner: it is given to that one before others."""
+
+    runner_id: str
+    bot_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DrainRunner:
     """Give out no slot of this runner, or do so again."""
 
     runner_id: str
     on: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InWindow:
+    """A maintenance window of this runner is open as its session begins."""
+
+    runner_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeWindows:
+    """A maintenance window was planned, or taken back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerFailed:
+    """A runner's machine failed an execution: whoever keeps failing ones from work looks."""
+
+    workspace_id: str
+    runner_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +134,50 @@ class WakeDue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WakeDependents:
+    """More tasks wait for one that has finished than one transaction could tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeQueue:
+    """A queue has items to hand out, or may have: whoever waits for them looks."""
+
+    workspace_id: str
+    queue_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueTaken:
+    """Items of a queue were handed out: it may be empty. Nobody who waits for items need look."""
+
+    workspace_id: str
+    queue_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeTrigger:
+    """A task of a trigger ended: one that makes tasks for a queue looks whether more are wanted."""
+
+    workspace_id: str
+    trigger_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeItems:
+    """A lease ends soon, or an item is postponed: the clock of items looks when."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeTriggers:
+    """A trigger was made or changed: the next one may be due earlier than before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeBreakers:
+    """A breaker waits for a moment: the clock of breakers looks when."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WakeFeed:
     """Kept for callers that want readers of the feed to look at once; the store rings by itself."""
 
@@ -111,6 +185,14 @@ class WakeFeed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshDesired:
     """Which builds a runner should have prepared may have changed; `runner_id` None: all of the workspace."""
+
+    workspace_id: str
+    runner_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshWatched:
+    """Which folders a runner should watch may have changed; `runner_id` None: of any of the workspace."""
 
     workspace_id: str
     runner_id: str | None = None
@@ -141,11 +223,23 @@ HubEffect = (
     | OrderVoided
     | SessionResumed
     | BuildPrepared
+    | BotSucceeded
     | DrainRunner
+    | RunnerFailed
+    | InWindow
+    | WakeWindows
     | WakeDispatch
     | WakeDue
+    | WakeDependents
     | WakeFeed
+    | WakeTriggers
+    | WakeQueue
+    | QueueTaken
+    | WakeItems
+    | WakeTrigger
+    | WakeBreakers
     | RefreshDesired
+    | RefreshWatched
     | OutputFinished
     | OutputEnded
 )

@@ -20,9 +20,9 @@ def unsettled(tx: Transaction) -> list[LiveRow]:
 
 
 def query(tx: Transaction, workspace_id: str, execution_id: str) -> Done[bool]:
-    """Ask the runner what became of an order; it answers by making a verdict (D9)."""
+    """Ask the runner what became of an order, once in each session; it answers by making a verdict (D9)."""
     execution = executions.get(tx, workspace_id, execution_id, lock=True)
-    if execution is None or execution.state != ExecutionState.GRANTED or execution.queried_at is not None:
+    if execution is None or execution.state != ExecutionState.GRANTED:
         return Done(result=False)
     runner = runners.get(tx, workspace_id, execution.runner_id)
     executions.change(tx, execution, {"queried_at": tx.now})
@@ -58,7 +58,9 @@ def lose(tx: Transaction, workspace_id: str, execution_id: str, why: str, epoch:
     if runner is None or runner.session_epoch != epoch or execution is None or not _is_live(execution):
         return Done(result=False)
     event = ExecutionEvent.SETTLED if execution.state == ExecutionState.ENDING else ExecutionEvent.LOST
-    return Done(True, settlement.conclude(tx, execution, event, cause=why))
+    # Of a runner that was revoked just now, the dead-man's switch may not have ended it yet (D10).
+    is_over = runner.state != "revoked"
+    return Done(True, settlement.conclude(tx, execution, event, cause=why, is_over=is_over))
 
 
 def settle_overdue(tx: Transaction, workspace_id: str, execution_id: str) -> Done[bool]:

@@ -1,7 +1,7 @@
 """Facts: what runners know for certain, taken once each, acknowledged after the commit (G1, P3, core.md §3).
 
 A fact comes for an execution of the session's own runner, in order of `seq` without holes. A repeated one is
-acknowledged again; one of an execution that has settled, or whose fence is stale, is kept as late and changes nothing.
+acknowledged again; one of an execution that has settled (its fence is stale then) is kept as late and changes nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ from hub.domain.execution import ExecutionEvent
 from hub.domain.output import StoredOutput
 from hub.domain.task import TaskEvent
 from hub.domain.task import move as move_task
-from hub.services import said, settlement
+from hub.services import held, holds, said, settlement, strangers
 from hub.services.effects import OrderStarted, OrderVoided, OutputFinished, SendToRunner, WakeDispatch
 from hub.services.subject import SessionKey, Subject, following, record
 from hub.storage import artifacts, executions, runners, tasks
@@ -55,7 +55,8 @@ def accept(
     effects: list[Effect] = []
     # Acks go first: a `Forget` behind them must not meet a fact that the runner still thinks unacknowledged.
     for group in groups.values():
-        effects.append(_ack(session, group[-1]))
+        # One that came again (R45) must not take back what the newest is told.
+        effects.append(_ack(session, max(group, key=lambda fact: fact.seq)))
         effects += _accept_group(tx, session, group, stored.get(group[0].execution_id))
     return Done(None, effects)
 
@@ -71,15 +72,17 @@ def _accept_group(
 ) -> list[Effect]:
     """Facts of one execution: kept first, all of them, then decided one by one."""
     execution = executions.get(tx, session.workspace_id, group[0].execution_id, lock=True)
-    if execution is None or execution.runner_id != session.runner_id:
+    if execution is None:
+        return strangers.take(tx, session, group)
+    if execution.runner_id != session.runner_id:
         raise ProtocolError(f"facts of {group[0].execution_id}, which is not this runner's")
-    fresh = [fact for fact in group if fact.seq > execution.last_fact]
+    fresh = _fresh(group, execution.last_fact)
     _check(execution, group, fresh)
     if not fresh:
         return []
     task = tasks.get(tx, session.workspace_id, execution.task_id, lock=True)
     assert task is not None
-    is_late = execution.state in _SETTLED or task.fence != execution.fence
+    is_late = execution.state in _SETTLED
     kept = [_fact_row(fact, is_late=is_late) for fact in fresh if not said.is_kept_here(fact)]
     if kept:
         executions.insert_facts(tx, session.workspace_id, kept)
@@ -91,6 +94,15 @@ def _accept_group(
     effects = [effect for fact in fresh for effect in take(tx, subject, fact, stored)]
     subject.write(tx)
     return effects
+
+
+def _fresh(group: Sequence[Fact], last: int) -> list[Fact]:
+    """Those behind `last`; one that comes twice in the group counts once, as it does in two groups (R45)."""
+    fresh: list[Fact] = []
+    for fact in group:
+        if fact.seq > (fresh[-1].seq if fresh else last):
+            fresh.append(fact)
+    return fresh
 
 
 def _check(execution: ExecutionRow, group: Sequence[Fact], fresh: Sequence[Fact]) -> None:
@@ -167,16 +179,18 @@ def _void(tx: Transaction, subject: Subject, body: VoidFact) -> list[Effect]:
 def release(tx: Transaction, subject: Subject, event: ExecutionEvent, why: str) -> list[Effect]:
     """What follows from "never started": settle a task that was canceled or reported meanwhile, else queue it again."""
     execution, task = subject.execution, subject.task
+    freed = holds.never_started(tx, task, execution.fence)
     if task.cancel_requested_at or task.kill_requested_at or execution.report:
         subject.write(tx)
-        return settlement.conclude(tx, execution, event, cause=why, task=task)
+        return [*freed, *settlement.conclude(tx, execution, event, cause=why, task=task)]
     if execution.state == ExecutionState.GRANTED:
         subject.move(tx, event, {"settled_at": tx.now}, cause=why)
     subject.write(tx)
     target = tasks.target(tx, task.workspace_id, task.id)
     is_gone = target.build_id is None or target.build_state == BuildState.REJECTED
     if is_gone and why == VoidReason.BUILD_GONE:
-        return settlement.refuse(tx, task, Reason.BUILD_GONE, "its build is gone, on the runner and in the hub")
+        message = "its build is gone, on the runner and in the hub"
+        return [*freed, *settlement.refuse(tx, task, Reason.BUILD_GONE, message)]
     if not tasks.requeue(tx, task.workspace_id, task.id, task.fence):
         raise RuntimeError(f"task {task.id} changed under its own lock")
     tx.record(
@@ -202,7 +216,9 @@ def _report(tx: Transaction, subject: Subject, fact: Fact, body: ReportFact) -> 
         return _late_report(tx, subject.read, fact)
     text = body.message[:MESSAGE_TEXT_MAX] if body.message else body.message
     report = {"status": body.status, "message": text, "totals": body.totals.model_dump() if body.totals else None}
-    subject.change({"report": report, "report_seq": fact.seq, "reported_at": body.at})
+    # One that its runner had no room for was told at once, and may have overtaken those before it (core.md §3).
+    if fact.seq > (subject.read.report_seq or 0):
+        subject.change({"report": report, "report_seq": fact.seq, "reported_at": body.at})
     task = subject.task
     tasks.note(tx, task.workspace_id, task.id, {"reported_at": task.reported_at or body.at})
     record(tx, subject.read, "task.reported", subject=task.id, new=body.status)
@@ -238,7 +254,8 @@ def _exit(tx: Transaction, subject: Subject, body: ExitFact) -> list[Effect]:
     if body.survivors:
         named = [f"{survivor.pid} {survivor.command}"[:200] for survivor in body.survivors[:20]]
         record(tx, subject.read, "execution.survivors", data={"survivors": named})
-    return []
+        return []  # what they may still use stays held until somebody settles it
+    return holds.release(tx, subject.task)
 
 
 def final(tx: Transaction, subject: Subject, body: FinalFact, stored: StoredOutput | None) -> list[Effect]:
@@ -282,6 +299,8 @@ def _take_late(tx: Transaction, subject: Subject, fact: Fact, stored: StoredOutp
         case VoidFact():
             return _forget(tx, subject)
         case StartedFact() | StopFact() | ExitFact():
+            if isinstance(fact.body, StartedFact) and subject.session is not None:
+                held.note_ran(tx, subject.session, subject.task.id, fact.fence)
             record(tx, subject.read, "execution.late_fact", data={"fact": fact.body.kind, "seq": fact.seq})
             return []
     assert_never(fact.body)

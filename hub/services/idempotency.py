@@ -65,6 +65,11 @@ def once(
     return Done(Answered(status=ask.status, body=body, replayed=False), done.effects)
 
 
+def is_known(tx: Transaction, workspace_id: str, token_id: str, key: str) -> bool:
+    """Whether this token's key was answered already."""
+    return rows.answer(tx, workspace_id, token_id, key) is not None
+
+
 def _replay(ask: Ask, known: rows.AnswerRow) -> Answered:
     if known.mac != ask.mac:
         text = "This Idempotency-Key came with another request before. Use a new key for a new request."

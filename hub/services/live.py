@@ -3,10 +3,22 @@
 A session is named by (runner, epoch): what is meant for one epoch never reaches another (core.md D5).
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from agent.wire.messages import ToRunner
 from hub.services.effects import ByeReason
+from hub.services.subject import SessionKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unclosed:
+    """A session that ended while the store took no writes: its row still says that the runner is here."""
+
+    key: SessionKey
+    why: str
+    heard_s: float
+    """When its last byte came, by the clock that counts suspend."""
 
 
 class LiveSession(Protocol):
@@ -58,4 +70,12 @@ class LiveSessions(Protocol):
 
     def silent_s(self, runner_id: str) -> float:
         """Seconds, suspend included, since this hub last heard the runner, or since this hub started (core.md D10)."""
+        ...
+
+    def note_unclosed(self, ended: Unclosed) -> None:
+        """The end of a session could not be written: a sweep does it."""
+        ...
+
+    def take_unclosed(self) -> Unclosed | None:
+        """One whose end is to be written: it is the caller's now. None when there is none."""
         ...

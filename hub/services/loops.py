@@ -6,25 +6,30 @@ cancellation; an expected error is logged and tried again.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from agent.ports import Clock
-from hub.domain.credits import Credit, CreditBook
+from hub.domain.condition import DESKTOP
+from hub.domain.credits import Credit, CreditBook, Wanted
 from hub.domain.output import StoredOutput
 from hub.services import dispatch, executions, preparations, runners, tasks
+from hub.services.dispatch import Opening
 from hub.services.effects import CloseSession, ReturnCredit
 from hub.services.live import LiveSessions
 from hub.services.signals import Signals
 from hub.storage import tasks as task_rows
 from hub.storage.outputs import Finished, Outputs
+from hub.storage.room import Room
 from hub.storage.store import CommitInDoubt, Store, StoreUnavailable
-from hub.storage.tasks import WaitingKind
 from hub.storage.transaction import Effect
+from hub.storage.waiting_kinds import WaitingKind
 
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 64
 """Grants of one workspace that may be under way together."""
+_TOGETHER = 8
+"""Of them in one transaction: nobody else's write waits longer for it than the store's budget, 20 ms."""
 _SEALING = 4
 _PAUSE_S = 1.0
 _DUE_SLEEP_S = 30.0
@@ -54,8 +59,11 @@ async def for_ever(name: str, step: Callable[[], Awaitable[None]]) -> None:
 class Dispatcher:
     """Brings credits and waiting tasks together where the fast path could not."""
 
-    def __init__(self, store: Store, book: CreditBook, signals: Signals, sweep_s: float) -> None:
+    def __init__(
+        self, store: Store, book: CreditBook, signals: Signals, sweep_s: float, room: Room | None = None
+    ) -> None:
         self._store = store
+        self._room = room or Room()
         self._book = book
         self._signals = signals
         self._sweep_s = sweep_s
@@ -70,39 +78,47 @@ class Dispatcher:
             await self.serve(workspace_id)
 
     async def serve(self, workspace_id: str) -> None:
-        """Grant until no free credit counts for anything that waits."""
+        """Grant until no free credit counts for anything that waits; nothing while the disk is full (R14)."""
+        if self._room.is_full:
+            return
         width = 1
         while True:
-            kinds = await self._store.read(dispatch.waiting_kinds, workspace_id)
-            credits_taken = self._take(workspace_id, kinds, width)
+            openings = await self._store.read(dispatch.openings, workspace_id)
+            if openings.again_s is not None:
+                self._signals.dispatch.ring_after(workspace_id, openings.again_s)
+            credits_taken = self._take(workspace_id, openings.found, width)
             if not credits_taken:
                 break
-            granted = await asyncio.gather(*(self._grant(credit) for credit in credits_taken))
+            kinds = [opening.kind for opening in openings.found]
+            some = [credits_taken[first : first + _TOGETHER] for first in range(0, len(credits_taken), _TOGETHER)]
+            granted = await asyncio.gather(*(self._grant(one, kinds) for one in some))
             if not any(granted):
                 return
             width = min(2 * width, _AT_ONCE)
-        if any(kind.build_id for kind in kinds):
+        if any(opening.kind.build_id for opening in openings.found):
             await self._store.write(dispatch.refuse_hopeless, workspace_id)
 
-    def _take(self, workspace_id: str, kinds: Iterable[WaitingKind], width: int) -> list[Credit]:
+    def _take(self, workspace_id: str, openings: Iterable[Opening], width: int) -> list[Credit]:
         taken: list[Credit] = []
-        for kind in kinds:
-            while kind.build_id is not None and len(taken) < width:
-                credit = self._book.take(workspace_id, kind.needs, kind.build_id)
-                if credit is None:
-                    break
-                taken.append(credit)
-        return taken
+        for opening in openings:
+            kind, room = opening.kind, width if opening.room is None else opening.room
+            avoid = kind.avoid_runner_id if kind.keeps_away else ""
+            most = min(room, width - len(taken))
+            if kind.build_id is not None and most > 0:
+                wanted = Wanted(workspace_id, kind.needs, kind.build_id, avoid=avoid, bot_id=kind.bot_id)
+                taken += self._book.take_up_to(wanted, most)
+        # A slot with a desktop goes last, so that none is given to whoever can do without while another slot is there.
+        return sorted(taken, key=lambda credit: DESKTOP in credit.labels)
 
-    async def _grant(self, credit: Credit) -> bool:
-        granted = await self._store.write(
-            dispatch.grant,
-            credit,
+    async def _grant(self, credits_taken: Sequence[Credit], kinds: Sequence[WaitingKind]) -> int:
+        return await self._store.write(
+            dispatch.grant_each,
+            credits_taken,
+            kinds,
             urgent=True,
-            on_failure=on_failed_grant(credit),
-            on_doubt=on_doubtful_grant(credit),
+            on_failure=[effect for credit in credits_taken for effect in on_failed_grant(credit)],
+            on_doubt=[effect for credit in credits_taken for effect in on_doubtful_grant(credit)],
         )
-        return granted is not None
 
 
 class DueClock:

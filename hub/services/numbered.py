@@ -48,8 +48,14 @@ def update(tx: Transaction, caller: Caller, number: int, wanted: TaskUpdate) -> 
 
 
 def finish(tx: Transaction, caller: Caller, number: int, report: TaskUpdate) -> Done[TaskView]:
-    """A report by a person or another bot; accepted in any state, the last one counts (`core.md` §4, amendments)."""
+    """A report by a person or another bot; accepted in any state, the last one counts (`core.md` §4, amendments).
+
+    One of the task's own bot comes here where its runner's disk is full (`core.md` §3).
+    """
     task = find(tx, caller, number)
+    own = _own_round(tx, caller)
+    if own is None or own.id != task.id:
+        report = report.model_copy(update={"after_fact": None})
     return tasks.finish_by_person(tx, caller.workspace_id, task.id, report, caller.actor)
 
 

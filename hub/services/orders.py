@@ -5,9 +5,11 @@ from typing import Any
 
 from agent.wire.messages import Collect, Interrupt, Permit, SetLimits, Start, Stop, StopOrder
 from agent.wire.task import BuildReference, Launch, Limits, TaskSnapshot, Work
-from agent.wire.words import OnDisconnect, ReportPolicy, StopCause, TaskState
+from agent.wire.words import DesktopNeed, OnDisconnect, ReportPolicy, StopCause, TaskState
 from hub.domain import limits
+from hub.domain.condition import DESKTOP, DESKTOP_SIZE
 from hub.domain.credits import Credit
+from hub.domain.desktop_wish import DesktopWish
 from hub.domain.task import TaskView
 from hub.storage.executions import ExecutionRow
 from hub.storage.tasks import Target, TaskRow
@@ -19,8 +21,14 @@ def start(execution_id: str, fence: int, credit: Credit, task: TaskRow, work: Wo
     return Start(execution_id=execution_id, task_id=task.id, fence=fence, permit=permit, work=work)
 
 
-def work(task: TaskRow, target: Target, runner: str) -> Work:
-    """All that a runner needs to start a prepared build. The target has a ready build."""
+def work(
+    task: TaskRow, target: Target, needs: Mapping[str, str], runner: str, accounts: Mapping[str, str] | None = None
+) -> Work:
+    """All that a runner needs to start a prepared build. The target has a ready build.
+
+    `needs` are those that the task was placed by: an automation that was edited since says what the next one needs.
+    `accounts` names the account that the task holds of each resource with accounts, by label.
+    """
     assert target.build_id is not None
     assert target.digest is not None
     launch = Launch.model_validate(target.launch)
@@ -32,6 +40,8 @@ def work(task: TaskRow, target: Target, runner: str) -> Work:
         launch=launch,
         lock=target.lock_digest,
     )
+    wish = DesktopWish.read(target.desktop)
+    undemanding = DesktopNeed.NONE if wish.desktop is DesktopNeed.NONE else DesktopNeed.ANY
     return Work(
         build=build,
         task=_at_grant(task, target, runner),
@@ -39,6 +49,11 @@ def work(task: TaskRow, target: Target, runner: str) -> Work:
         report=report_policy(target.report, launch),
         limits=limits_of(target),
         secret_parameters=tuple(one["name"] for one in target.declared if one.get("secret")),
+        desktop=DesktopNeed.REQUIRED if DESKTOP in needs else undemanding,
+        desktop_size=needs.get(DESKTOP_SIZE, ""),
+        failure_screenshot=wish.failure_screenshot,
+        record=wish.record,
+        accounts=dict(accounts or {}),
     )
 
 

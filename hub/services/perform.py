@@ -6,21 +6,33 @@ from typing import assert_never
 
 from hub.domain.credits import CreditBook
 from hub.services.effects import (
+    BotSucceeded,
     BuildPrepared,
     CloseSession,
     DrainRunner,
     HubEffect,
+    InWindow,
     OrderStarted,
     OrderVoided,
     OutputEnded,
     OutputFinished,
+    QueueTaken,
     RefreshDesired,
+    RefreshWatched,
     ReturnCredit,
+    RunnerFailed,
     SendToRunner,
     SessionResumed,
+    WakeBreakers,
+    WakeDependents,
     WakeDispatch,
     WakeDue,
     WakeFeed,
+    WakeItems,
+    WakeQueue,
+    WakeTrigger,
+    WakeTriggers,
+    WakeWindows,
 )
 from hub.services.live import LiveSessions
 from hub.services.signals import Signals
@@ -47,7 +59,19 @@ class Performer:
         match known:
             case SendToRunner() | CloseSession():
                 self._reach(known)
-            case WakeDispatch() | WakeDue() | WakeFeed() | RefreshDesired() | OutputFinished():
+            case (
+                WakeQueue()
+                | QueueTaken()
+                | WakeTrigger()
+                | WakeItems()
+                | WakeBreakers()
+                | WakeTriggers()
+                | WakeWindows()
+                | RunnerFailed()
+                | RefreshWatched()
+            ):
+                self._wake_work(known)
+            case WakeDispatch() | WakeDue() | WakeDependents() | WakeFeed() | RefreshDesired() | OutputFinished():
                 self._wake(known)
             case _:
                 self._note(known)
@@ -69,12 +93,16 @@ class Performer:
         else:
             session.close(effect.reason, effect.message)
 
-    def _wake(self, effect: WakeDispatch | WakeDue | WakeFeed | RefreshDesired | OutputFinished) -> None:
+    def _wake(
+        self, effect: WakeDispatch | WakeDue | WakeDependents | WakeFeed | RefreshDesired | OutputFinished
+    ) -> None:
         match effect:
             case WakeDispatch():
                 self._signals.dispatch.ring(effect.workspace_id)
             case WakeDue():
                 self._signals.due.ring()
+            case WakeDependents():
+                self._signals.dependents.ring()
             case WakeFeed():
                 pass  # the store rings its own bell
             case RefreshDesired():
@@ -85,9 +113,52 @@ class Performer:
             case _:
                 assert_never(effect)
 
+    def _wake_work(
+        self,
+        effect: WakeQueue
+        | QueueTaken
+        | WakeTrigger
+        | WakeItems
+        | WakeBreakers
+        | WakeTriggers
+        | WakeWindows
+        | RunnerFailed
+        | RefreshWatched,
+    ) -> None:
+        match effect:
+            case RefreshWatched():
+                self._signals.watched.ring(f"{effect.workspace_id}/{effect.runner_id or ''}")
+            case RunnerFailed():
+                self._signals.failing.ring(f"{effect.workspace_id}/{effect.runner_id}")
+            case WakeQueue():
+                self._signals.queue_changed(effect.workspace_id, effect.queue_id)
+            case QueueTaken():
+                self._signals.queues.ring(f"{effect.workspace_id}/{effect.queue_id}")
+            case WakeTriggers():
+                self._signals.triggers.ring()
+                self._signals.listeners.ring()
+            case WakeTrigger():
+                self._signals.queues.ring(f"{effect.workspace_id}/{effect.trigger_id}")
+            case WakeItems():
+                self._signals.items.ring()
+            case WakeBreakers():
+                self._signals.breakers.ring()
+            case WakeWindows():
+                self._signals.windows.ring()
+            case _:
+                assert_never(effect)
+
     def _note(
         self,
-        effect: ReturnCredit | OrderStarted | OrderVoided | SessionResumed | BuildPrepared | DrainRunner | OutputEnded,
+        effect: ReturnCredit
+        | OrderStarted
+        | OrderVoided
+        | SessionResumed
+        | BuildPrepared
+        | BotSucceeded
+        | DrainRunner
+        | InWindow
+        | OutputEnded,
     ) -> None:
         book = self._book
         match effect:
@@ -99,14 +170,23 @@ class Performer:
                 if book.voided(effect.runner_id, effect.epoch, effect.build_id, effect.reason):
                     self._signals.stale.ring(f"{effect.workspace_id}/{effect.runner_id}")
             case SessionResumed():
-                book.resumed(effect.runner_id, effect.epoch, effect.builds, draining=effect.draining)
+                has = effect.builds, effect.proven
+                book.resumed(effect.runner_id, effect.epoch, *has, draining=effect.draining)
+            case BotSucceeded():
+                book.succeeded(effect.runner_id, effect.bot_id)
             case BuildPrepared():
                 change = book.prepared if effect.prepared else book.unprepared
                 change(effect.runner_id, effect.epoch, effect.build_id)
                 self._signals.builds.ring()
             case OutputEnded():
                 self._end_output(effect.workspace_id, effect.execution_id)
-            case DrainRunner():
-                book.drain(effect.runner_id, on=effect.on)
+            case DrainRunner() | InWindow():
+                self._keep_from_work(effect)
             case _:
                 assert_never(effect)
+
+    def _keep_from_work(self, effect: DrainRunner | InWindow) -> None:
+        if isinstance(effect, InWindow):
+            self._book.in_window(effect.runner_id)
+        else:
+            self._book.drain(effect.runner_id, on=effect.on)

@@ -4,10 +4,12 @@ Which builds: the released ones of bots whose automations a runner fits; and, fo
 requirement list the hub could not resolve itself.
 """
 
+from collections.abc import Mapping
+
 from agent.wire.messages import Desired, Preparation
 from agent.wire.task import BuildReference, Launch
 from agent.wire.words import BuildState, PreparationState
-from hub.domain.placement import fits
+from hub.domain.condition import could_fit_as_stored
 from hub.services import builds
 from hub.services.effects import BuildPrepared, RefreshDesired, WakeDispatch
 from hub.storage import builds as build_rows
@@ -19,16 +21,16 @@ from hub.storage.transaction import Done, Effect, NewEvent, Transaction
 
 def desired(tx: Transaction, workspace_id: str, runner_id: str) -> Desired:
     """All builds that this connected runner should have; none when it has no session or is quarantined."""
-    connected = rows.connected(tx, workspace_id)
-    runner = next((one for one in connected if one.id == runner_id), None)
+    runner = rows.connected_one(tx, workspace_id, runner_id)
     if runner is None:
         return Desired()
     chosen = []
     for wanted in rows.wanted(tx, workspace_id):
         if wanted.resolve:
-            is_wanted = _resolver_of(tx, workspace_id, wanted, connected) == runner_id
+            # Only here are all of them looked at: each of a herd that comes back asks (R49).
+            is_wanted = _resolver_of(tx, workspace_id, wanted, rows.connected(tx, workspace_id)) == runner_id
         else:
-            is_wanted = any(fits(runner.labels, needs) for needs in wanted.needs)
+            is_wanted = any(_could_fit(runner, needs) for needs in wanted.needs)
         if is_wanted:
             chosen.append(_reference(wanted))
     return Desired(builds=tuple(chosen))
@@ -126,7 +128,12 @@ def _resolver_of(
 
 def _is_fit(runner: ConnectedRunner, wanted: WantedBuild) -> bool:
     # A bot that has no automation yet may be resolved anywhere: nothing is known of what it needs.
-    return not wanted.needs or any(fits(runner.labels, needs) for needs in wanted.needs)
+    return not wanted.needs or any(_could_fit(runner, needs) for needs in wanted.needs)
+
+
+def _could_fit(runner: ConnectedRunner, needs: Mapping[str, str]) -> bool:
+    # A desktop that is locked is mended some time, and the build is there by then.
+    return could_fit_as_stored(runner.labels, runner.condition, needs)
 
 
 def _next_resolver(tx: Transaction, build: BuildRow, message: str) -> list[Effect]:

@@ -5,16 +5,25 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from agent.wire.facts import FinalFact
-from agent.wire.messages import Held, Resumed, StopOrder
+from agent.wire.messages import Held, Resumed, Stone, StopOrder
 from agent.wire.words import ExecutionState, OnDisconnect, Outcome, OutputState, StopCause
 from hub.domain.execution import ExecutionEvent
 from hub.domain.session import KnownExecution, answer
-from hub.services import preparations, settlement
-from hub.services.effects import OutputFinished, RefreshDesired, SendToRunner, SessionResumed, WakeDispatch
+from hub.services import held as held_tasks
+from hub.services import preparations, settlement, strangers, windows
+from hub.services.effects import (
+    OutputFinished,
+    RefreshDesired,
+    RefreshWatched,
+    SendToRunner,
+    SessionResumed,
+    WakeDispatch,
+)
 from hub.services.facts import guard, release
 from hub.services.limits import again
 from hub.services.subject import SessionKey, Subject
 from hub.storage import executions, runners, tasks
+from hub.storage import preparations as build_rows
 from hub.storage.executions import ExecutionRow
 from hub.storage.tasks import TaskRow
 from hub.storage.transaction import Done, Effect, NewEvent, Transaction
@@ -40,6 +49,10 @@ class Inventory:
     """The last epoch that its hello named as durable in this home."""
     positions: Mapping[str, OutputPosition]
     """Of the held executions, by id."""
+    stones: Sequence[Stone] = ()
+    """What it has forgotten at the hub's word, where a restored store asked for it (R20)."""
+    stones_told: bool = False
+    """All of them were told."""
 
 
 def resume(tx: Transaction, session: SessionKey, inventory: Inventory) -> Done[frozenset[str]]:
@@ -53,23 +66,31 @@ def resume(tx: Transaction, session: SessionKey, inventory: Inventory) -> Done[f
     assert runner is not None
     effects: list[Effect] = []
     known: set[str] = set()
+    must_show = held_tasks.must_show(tx, session.workspace_id, session.runner_id)
     for held in inventory.held:
         execution = _own(tx, session, held)
+        if execution is None and must_show:
+            execution = strangers.adopt(tx, session, held)
         if execution is not None:
             known.add(execution.id)
         effects += _answer_one(tx, session, held, execution, inventory.positions.get(held.execution_id))
     names = frozenset(held.execution_id for held in inventory.held)
+    if must_show:
+        held_tasks.showed(tx, session, inventory.stones, is_told=inventory.stones_told)
     for execution in executions.live_of_runner(tx, session.workspace_id, session.runner_id):
         if execution.id not in names and execution.home_id == runner.home_id:
-            effects += _settle_absent(tx, session, execution, inventory.last_epoch)
+            effects += _absent(tx, session, execution, inventory, must_show=must_show)
     effects += preparations.resumed(tx, session.workspace_id, session.runner_id, inventory.prepared).effects
     opened = SessionResumed(
         runner_id=session.runner_id,
         epoch=session.epoch,
         builds=frozenset(inventory.prepared),
-        draining=runner.draining,
+        draining=runner.draining or runner.benched_at is not None,
+        proven=frozenset(build_rows.proven(tx, session.workspace_id, session.runner_id)),
     )
-    effects += [opened, RefreshDesired(workspace_id=session.workspace_id, runner_id=session.runner_id)]
+    effects += [opened, *windows.on_resume(tx, session.workspace_id, session.runner_id)]
+    effects += [RefreshDesired(workspace_id=session.workspace_id, runner_id=session.runner_id)]
+    effects += [RefreshWatched(workspace_id=session.workspace_id, runner_id=session.runner_id)]
     return Done(frozenset(known), [*effects, WakeDispatch(workspace_id=session.workspace_id)])
 
 
@@ -116,8 +137,9 @@ def _known(tx: Transaction, execution: ExecutionRow, task: TaskRow) -> KnownExec
     newest = tasks.rounds(tx, task.workspace_id, task.number)[-1]
     return KnownExecution(
         state=ExecutionState(execution.state),
-        is_current=task.fence == execution.fence,
-        is_lost=task.outcome == Outcome.LOST and newest.id == task.id,
+        # A restore raises the task's fence alone (R20): what has not settled is the task's one attempt all the same.
+        is_current=execution.state in executions.LIVE,
+        is_lost=(task.outcome == Outcome.LOST or task.held is not None) and newest.id == task.id,
         on_disconnect=OnDisconnect(execution.on_disconnect),
         is_whole=is_whole,
         stop=_asked(task),
@@ -146,6 +168,23 @@ def _expect_output(tx: Transaction, execution: ExecutionRow | None) -> list[Effe
         workspace_id=execution.workspace_id, execution_id=execution.id, output_bytes=final.output_bytes
     )
     return [expected]
+
+
+def _absent(
+    tx: Transaction, session: SessionKey, execution: ExecutionRow, inventory: Inventory, *, must_show: bool
+) -> list[Effect]:
+    """An unsettled execution that a complete resume does not name.
+
+    Of a restored store it may be one that ended and was forgotten since the backup: its tombstone says so, and it never
+    counts as one that was not started (R20).
+    """
+    stones = {stone.execution_id: stone for stone in inventory.stones}
+    if must_show and not inventory.stones_told:
+        return []
+    if execution.id in stones and stones[execution.id].outcome != "void":
+        event = ExecutionEvent.SETTLED if execution.state == ExecutionState.ENDING else ExecutionEvent.LOST
+        return settlement.conclude(tx, execution, event, cause="ended after the backup")
+    return _settle_absent(tx, session, execution, inventory.last_epoch)
 
 
 def _settle_absent(tx: Transaction, session: SessionKey, execution: ExecutionRow, last_epoch: int) -> list[Effect]:

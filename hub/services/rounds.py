@@ -1,12 +1,13 @@
 """Rounds: a restart is a new task with the same number (core.md §4).
 
 (number, round) is unique, at most one row of a number is unfinished, and round = max + 1 under the lock of the number's
-first row.
+first row. A round runs as soon as it can: what the first one waited for (a moment, other tasks) it does not wait for.
 """
 
 from agent.wire.words import TaskState
 from hub.services.effects import WakeDispatch
-from hub.storage import tasks
+from hub.services.retrying import NEEDS_PERSON
+from hub.storage import alerts, tasks
 from hub.storage.tasks import TaskRow
 from hub.storage.transaction import Effect, NewEvent, Transaction
 
@@ -22,12 +23,14 @@ def insert_next(tx: Transaction, old: TaskRow, new_id: str, actor: str) -> list[
         "label_set_id": old.label_set_id,
         "state": TaskState.QUEUED,
         "priority": old.priority,
+        "limit_key": old.limit_key,
         "parameters": old.parameters,
         "test": old.test,
         "created_by": actor,
         "restart_of": old.id,
     }
     tasks.insert(tx, old.workspace_id, new_id, values)
+    alerts.resolve(tx, old.workspace_id, NEEDS_PERSON, old.id)
     tx.record(
         NewEvent(
             workspace_id=old.workspace_id,

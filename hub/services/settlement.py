@@ -19,29 +19,35 @@ from agent.wire.words import (
 from hub.domain.execution import ExecutionEvent
 from hub.domain.execution import move as move_execution
 from hub.domain.limits import read as read_limits
-from hub.domain.output import StoredOutput, judge
+from hub.domain.output import StoredOutput, judge, lost
 from hub.domain.settle import Ending, Knowledge, Report, Settlement, StopMade, settle
-from hub.domain.task import RetryPolicy, TaskEvent
+from hub.domain.task import TaskEvent
 from hub.domain.task import move as move_task
-from hub.services import orders, rounds
-from hub.services.effects import OutputEnded, SendToRunner, WakeDispatch
-from hub.storage import executions, runners, tasks
+from hub.services import dependents, holds, item_ends, orders, quarantine, retrying, rounds
+from hub.services.effects import BotSucceeded, OutputEnded, SendToRunner, WakeTrigger
+from hub.storage import executions, preparations, prerequisites, runners, tasks
 from hub.storage.executions import ExecutionRow
+from hub.storage.prerequisites import Ended
 from hub.storage.tasks import Target, TaskRow
-from hub.storage.transaction import Effect, NewEvent, Transaction
+from hub.storage.transaction import Done, Effect, NewEvent, Transaction
+
+_SURVIVOR_MAX = 200
+"""Characters of one that could not be killed."""
 
 
-def conclude(
+def conclude(  # noqa: PLR0913 - what is known of an end
     tx: Transaction,
     execution: ExecutionRow,
     event: ExecutionEvent = ExecutionEvent.SETTLED,
     *,
     cause: str = "",
     task: TaskRow | None = None,
+    is_over: bool = False,
 ) -> list[Effect]:
     """Settle an execution that has ended, was lost, or is given up by force; and its task, or its next try.
 
-    `task` is its task where the caller has it locked already.
+    `task` is its task where the caller has it locked already. `is_over` says of a lost one that its dead-man's switch
+    has ended it by now: only then may it be tried again (D9).
     """
     task = task or tasks.get(tx, execution.workspace_id, execution.task_id, lock=True)
     assert task is not None
@@ -51,15 +57,37 @@ def conclude(
     more = 1 if event in {ExecutionEvent.LOST, ExecutionEvent.FORCED} else 0
     if execution.state != ExecutionState.VOID:
         _finish_execution(tx, execution, event, settled, cause)
-    ended = OutputEnded(workspace_id=execution.workspace_id, execution_id=execution.id)
-    if _tries_again(tx, execution, task, target, settled):
-        return [ended, *_try_again(tx, execution, task, settled, more)]
-    return [ended, *finish_task(tx, task, settled, TaskEvent.SETTLED, execution=execution, more=more)]
+    ended: list[Effect] = [OutputEnded(workspace_id=execution.workspace_id, execution_id=execution.id)]
+    ended += item_ends.of_execution(tx, execution.workspace_id, execution.id, settled.outcome, settled.reason)
+    # A `keep` bot may still be running (D9).
+    is_kept = execution.on_disconnect != OnDisconnect.STOP
+    is_unsure = event is ExecutionEvent.LOST and (is_kept or not is_over)
+    may_run_on = is_unsure or (settled.outcome is Outcome.LOST and is_kept)
+    tried = retrying.Ended(task=task, target=target, settled=settled, execution=execution)
+    found = retrying.verdict(tx, tried, may_try=not may_run_on)
+    noted = quarantine.note(tx, task, target, execution, (settled.outcome, settled.reason))
+    if found.is_again:
+        return [*ended, *noted, *holds.release(tx, task), *retrying.try_again(tx, tried, found, more)]
+    effects = finish_task(tx, task, settled, TaskEvent.SETTLED, execution=execution, more=more)
+    retrying.routed(tx, tried, found)
+    return [*ended, *noted, *effects, *_proven(tx, execution, task, settled)]
+
+
+def _proven(tx: Transaction, execution: ExecutionRow, task: TaskRow, settled: Settlement) -> list[Effect]:
+    """The first success of a build on a runner makes placement prefer that runner for its bot."""
+    is_good = settled.outcome in {Outcome.SUCCEEDED, Outcome.PARTIAL}
+    if not is_good or not preparations.succeeded(tx, task.workspace_id, execution.runner_id, execution.build_id):
+        return []
+    return [BotSucceeded(runner_id=execution.runner_id, bot_id=task.bot_id)]
 
 
 def refuse(tx: Transaction, task: TaskRow, reason: Reason, message: str) -> list[Effect]:
     """Settle a task that can never start."""
-    return finish_task(tx, task, Settlement(outcome=Outcome.REFUSED, reason=reason, message=message), TaskEvent.REFUSED)
+    settled = Settlement(outcome=Outcome.REFUSED, reason=reason, message=message)
+    tried = retrying.Ended(task=task, target=tasks.target(tx, task.workspace_id, task.id), settled=settled)
+    effects = finish_task(tx, task, settled, TaskEvent.REFUSED)
+    retrying.routed(tx, tried, retrying.verdict(tx, tried, may_try=False))
+    return effects
 
 
 def finish_task(  # noqa: PLR0913 - what a settlement is written from
@@ -72,7 +100,40 @@ def finish_task(  # noqa: PLR0913 - what a settlement is written from
     more: int = 0,
     actor: str = "hub",
 ) -> list[Effect]:
-    """Write a task's settlement, once; then the round that was asked for meanwhile (core.md §4)."""
+    """Write a task's settlement, once; then the round that was asked for meanwhile (core.md §4); tell who waits."""
+    effects = _write(tx, task, settled, event, execution=execution, more=more, actor=actor)
+    if not task.awaited:
+        return effects
+    ended = Ended(workspace_id=task.workspace_id, id=task.id, number=task.number, outcome=settled.outcome)
+    return [*effects, *dependents.follow(tx, ended, _cancel)]
+
+
+def tell_late(tx: Transaction) -> Done[bool]:
+    """Tell those who wait for a finished task and were not told with its end, a slice; True when there may be more."""
+    ended = prerequisites.untold(tx)
+    return Done(result=False) if ended is None else Done(True, dependents.follow(tx, ended, _cancel))
+
+
+def look_again(tx: Transaction, workspace_id: str, task_id: str) -> list[Effect]:
+    """Decide a waiting task by what it was told of its prerequisites: while it was held it was not canceled."""
+    canceled, effects = dependents.look_again(tx, workspace_id, task_id, _cancel)
+    return effects if canceled is None else [*effects, *dependents.follow(tx, canceled, _cancel)]
+
+
+def _cancel(tx: Transaction, task: TaskRow, settled: Settlement) -> list[Effect]:
+    return _write(tx, task, settled, TaskEvent.CANCELED)
+
+
+def _write(  # noqa: PLR0913 - what a settlement is written from
+    tx: Transaction,
+    task: TaskRow,
+    settled: Settlement,
+    event: TaskEvent,
+    *,
+    execution: ExecutionRow | None = None,
+    more: int = 0,
+    actor: str = "hub",
+) -> list[Effect]:
     state = TaskState(task.state)
     values = {**settlement_values(settled), "ended_at": (execution and execution.ended_at) or tx.now}
     if not tasks.finish(tx, task, values, more=more):
@@ -91,7 +152,10 @@ def finish_task(  # noqa: PLR0913 - what a settlement is written from
             data={"outcome": settled.outcome, "reason": settled.reason, "number": task.number, "round": task.round},
         )
     )
-    return rounds.insert_remembered(tx, task) if task.next_task_id else []
+    freed: list[Effect] = [*holds.release(tx, task)]
+    if task.trigger_id is not None:
+        freed.append(WakeTrigger(workspace_id=task.workspace_id, trigger_id=task.trigger_id))
+    return [*freed, *rounds.insert_remembered(tx, task)] if task.next_task_id else freed
 
 
 def settlement_values(settled: Settlement) -> dict[str, Any]:
@@ -113,13 +177,12 @@ def output_values(final: FinalFact | None, stored: StoredOutput | None) -> dict[
     """What is known of an output as columns of an execution."""
     if stored is None:
         return {"output_state": OutputState.ARRIVING}
-    gaps = [*stored.gaps, *(final.gaps if final else ())]
     return {
         "output_state": judge(final, stored),
         "output_bytes": stored.bytes,
         "output_lines": stored.lines,
         "output_sha256": stored.sha256,
-        "gaps": [gap.model_dump(mode="json") for gap in dict.fromkeys(gaps)],
+        "gaps": [gap.model_dump(mode="json") for gap in lost(final, stored)],
     }
 
 
@@ -198,6 +261,7 @@ def _ending(tx: Transaction, execution: ExecutionRow) -> Ending | None:
         last_errors=fact.last_errors,
         signaled_by_stop=fact.signaled_by_stop,
         peak_memory_bytes=fact.peak_memory_bytes,
+        survivors=tuple(f"{one.pid} {one.command}"[:_SURVIVOR_MAX] for one in fact.survivors),
     )
 
 
@@ -226,32 +290,3 @@ def _finish_execution(
             data={"outcome": settled.outcome, "reason": settled.reason, "fence": execution.fence},
         )
     )
-
-
-def _tries_again(tx: Transaction, execution: ExecutionRow, task: TaskRow, target: Target, settled: Settlement) -> bool:
-    """Whether the automation's policy wants another execution; a restart, cancel or kill takes its place."""
-    policy = RetryPolicy.read(target.retry)
-    if policy.attempts <= 1 or task.next_task_id or task.cancel_requested_at or task.kill_requested_at:
-        return False
-    if settled.outcome is Outcome.LOST and execution.on_disconnect != OnDisconnect.STOP:
-        return False  # a `keep` bot may still be running (D9)
-    return policy.tries_again(settled.outcome, executions.made(tx, task.workspace_id, task.id))
-
-
-def _try_again(tx: Transaction, execution: ExecutionRow, task: TaskRow, settled: Settlement, more: int) -> list[Effect]:
-    if not tasks.requeue(tx, task.workspace_id, task.id, task.fence, more):
-        raise RuntimeError(f"task {task.id} changed under its own lock")
-    tx.record(
-        NewEvent(
-            workspace_id=task.workspace_id,
-            kind="task.retried",
-            subject=task.id,
-            actor="hub",
-            old=TaskState.RUNNING,
-            new=move_task(task.id, TaskState.RUNNING, TaskEvent.RETRIED),
-            cause=execution.id,
-            task_id=task.id,
-            data={"outcome": settled.outcome, "reason": settled.reason},
-        )
-    )
-    return [WakeDispatch(workspace_id=task.workspace_id)]

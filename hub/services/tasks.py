@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -10,14 +10,18 @@ from agent.wire.maestro import TaskUpdate
 from agent.wire.messages import ToRunner
 from agent.wire.task import TaskSnapshot
 from agent.wire.words import Outcome, ReportStatus, StopCause, TaskState
+from hub.domain.automation import Automation
 from hub.domain.credits import Credit
 from hub.domain.execution import ExecutionEvent
+from hub.domain.prerequisite import After, Standing
 from hub.domain.settle import Settlement
 from hub.domain.task import TaskEvent, TaskView
 from hub.errors import Conflict, NotFound
-from hub.services import automations, dispatch, orders, rounds, settlement
+from hub.services import automations, dispatch, orders, prerequisites, rounds, settlement
 from hub.services.effects import ReturnCredit, SendToRunner, WakeDispatch, WakeDue
-from hub.storage import executions, runners, task_pages, tasks
+from hub.services.retrying import NEEDS_PERSON
+from hub.storage import alerts, executions, runners, task_pages, tasks
+from hub.storage import automations as automation_rows
 from hub.storage.counters import take_number
 from hub.storage.executions import ExecutionRow
 from hub.storage.task_pages import TaskFilter
@@ -25,7 +29,7 @@ from hub.storage.tasks import TaskRow
 from hub.storage.transaction import Done, Effect, NewEvent, Transaction
 
 __all__ = ["NewTask", "TaskFilter", "by_number", "by_round", "cancel", "create", "finish_by_person", "interrupt"]
-__all__ += ["kill", "page", "queue_due", "restart", "show", "snapshot"]
+__all__ += ["kill", "make", "page", "queue_due", "restart", "show", "snapshot"]
 
 _NUMBERS = "task"
 _UNSTARTED = frozenset({TaskState.WAITING, TaskState.QUEUED})
@@ -47,7 +51,13 @@ class NewTask:
     priority: int | None = None
     """The automation's, unless given."""
     not_before: datetime | None = None
+    after: After | None = None
+    """Tasks that it waits for; with `not_before` it waits for both."""
+    needs: Mapping[str, str] = field(default_factory=dict)
+    """Labels that its runner must have, beside what the automation needs."""
     test: bool = False
+    trigger_id: str | None = None
+    """The trigger that makes it."""
     actor: str
 
 
@@ -57,31 +67,57 @@ class NewTask:
 def create(tx: Transaction, new: NewTask, credit: Credit | None = None) -> Done[TaskView]:
     """Make a task, and grant it in the same commit if `credit` may be used for it (design.md §3, step 2).
 
-    Raises NotFound for the automation, Invalid with every fault of the parameters, Conflict while it is paused. The
-    caller took the credit and names its return as `on_failure`.
+    Raises NotFound for the automation, Invalid with every fault of the parameters, or of what it is to wait for,
+    Conflict while it is paused. The caller took the credit and names its return as `on_failure`. A task whose
+    prerequisites can't be met any more is written, and canceled at once.
     """
-    automation = automations.show(tx, new.workspace_id, new.automation)
+    done = make(tx, new, credit)
+    return Done(show(tx, new.workspace_id, done.result), done.effects)
+
+
+def make(
+    tx: Transaction, new: NewTask, credit: Credit | None = None, *, automation: Automation | None = None
+) -> Done[str]:
+    """Do as `create` does for whoever makes many: the result is the id only. `automation` is the one that is named."""
+    automation = automation or automations.show(tx, new.workspace_id, new.automation)
     parameters = automations.accept_parameters(automation, new.parameters)
+    limit_key = automations.key_of(automation, parameters)
+    number = take_number(tx, new.workspace_id, _NUMBERS)
+    waits = None if new.after is None else prerequisites.accept(tx, new.workspace_id, new.after, number)
     is_due = new.not_before is None or new.not_before <= tx.now
-    state = TaskState.QUEUED if is_due else TaskState.WAITING
+    is_free = waits is None or waits.standing is Standing.MET
+    state = TaskState.QUEUED if is_due and is_free else TaskState.WAITING
     task_id = tx.new_id("tsk")
     values = {
-        "number": take_number(tx, new.workspace_id, _NUMBERS),
+        "number": number,
         "round": 1,
         "automation_id": automation.id,
         "bot_id": automation.bot_id,
-        "label_set_id": automation.label_set_id,
+        "label_set_id": _label_set(tx, automation, new.needs),
         "state": state,
         "priority": automation.definition.priority if new.priority is None else new.priority,
         "not_before": new.not_before,
+        "limit_key": limit_key,
         "parameters": parameters,
         "test": new.test,
+        "trigger_id": new.trigger_id,
         "created_by": new.actor,
     }
-    tasks.insert(tx, new.workspace_id, task_id, values)
-    _record(tx, new.workspace_id, task_id, "task.created", new.actor, new=state, data={"number": values["number"]})
-    effects = _on_created(tx, new, task_id, credit, is_due=is_due)
-    return Done(show(tx, new.workspace_id, task_id), effects)
+    tasks.insert(tx, new.workspace_id, task_id, values if waits is None else {**values, **waits.columns})
+    _record(tx, new.workspace_id, task_id, "task.created", new.actor, new=state, data={"number": number})
+    effects: list[Effect] = []
+    if waits is not None:
+        prerequisites.insert(tx, new.workspace_id, task_id, waits)
+        if waits.standing is Standing.IMPOSSIBLE:
+            effects += settlement.look_again(tx, new.workspace_id, task_id)
+    effects += _on_created(tx, new, task_id, credit, is_queued=state is TaskState.QUEUED)
+    return Done(task_id, effects)
+
+
+def _label_set(tx: Transaction, automation: Automation, needs: Mapping[str, str]) -> str:
+    if not needs:
+        return automation.label_set_id
+    return automation_rows.label_set(tx, automation.workspace_id, {**automation.definition.all_needs, **needs})
 
 
 def restart(tx: Transaction, workspace_id: str, task_id: str, actor: str) -> Done[TaskView]:
@@ -127,7 +163,7 @@ def cancel(tx: Transaction, workspace_id: str, task_id: str, actor: str, *, forc
     task = _locked(tx, workspace_id, task_id)
     if task.state == TaskState.FINISHED:
         if task.outcome != Outcome.CANCELED:
-            raise Conflict("finished", f"Task {task.number} has finished ({task.outcome}); there is nothing to cancel.")
+            raise _is_over(task, "cancel")
         return Done(show(tx, workspace_id, task_id))
     requested: dict[str, Any] = {"cancel_requested_at": task.cancel_requested_at or tx.now}
     requested |= {"cancel_requested_by": task.cancel_requested_by or actor, "next_task_id": None}
@@ -137,9 +173,14 @@ def cancel(tx: Transaction, workspace_id: str, task_id: str, actor: str, *, forc
 
 
 def kill(tx: Transaction, workspace_id: str, task_id: str, actor: str) -> Done[TaskView]:
-    """End the process tree now; before a grant it cancels. Without effect on a finished task."""
+    """End the process tree now; before a grant it cancels. Again is no error.
+
+    Raises Conflict for a task that has finished without it.
+    """
     task = _locked(tx, workspace_id, task_id)
     if task.state == TaskState.FINISHED:
+        if task.kill_requested_at is None:
+            raise _is_over(task, "kill")
         return Done(show(tx, workspace_id, task_id))
     requested: dict[str, Any] = {"kill_requested_at": task.kill_requested_at or tx.now, "next_task_id": None}
     requested |= {"kill_requested_by": task.kill_requested_by or actor}
@@ -148,10 +189,15 @@ def kill(tx: Transaction, workspace_id: str, task_id: str, actor: str) -> Done[T
 
 
 def interrupt(tx: Transaction, workspace_id: str, task_id: str, actor: str) -> Done[TaskView]:
-    """Ask the bot to finish by itself: a flag that it sees when it asks. Without effect on a finished task."""
+    """Ask the bot to finish by itself: a flag that it sees when it asks. Again is no error.
+
+    Raises Conflict for a task that has finished without it.
+    """
     task = _locked(tx, workspace_id, task_id)
-    if task.state == TaskState.FINISHED or task.interrupt_requested_at is not None:
+    if task.interrupt_requested_at is not None:
         return Done(show(tx, workspace_id, task_id))
+    if task.state == TaskState.FINISHED:
+        raise _is_over(task, "interrupt")
     tasks.note(tx, workspace_id, task_id, {"interrupt_requested_at": tx.now})
     _record(tx, workspace_id, task_id, "task.interrupt_requested", actor)
     execution = executions.live_of_task(tx, workspace_id, task_id)
@@ -178,6 +224,7 @@ def finish_by_person(
     values = {"task_id": task_id, "status": update.status, "message": update.message, "amended_by": actor}
     values |= {name: getattr(totals, name, None) for name in ("total", "processed", "failed")}
     task_pages.insert_amendment(tx, workspace_id, values)
+    alerts.resolve(tx, workspace_id, NEEDS_PERSON, task_id)
     _record(tx, workspace_id, task_id, "task.amended", actor, new=update.status)
     return Done(show(tx, workspace_id, task_id))
 
@@ -222,17 +269,16 @@ def snapshot(tx: Transaction, workspace_id: str, task_id: str) -> TaskSnapshot:
 # --- inside ---
 
 
-def _on_created(tx: Transaction, new: NewTask, task_id: str, credit: Credit | None, *, is_due: bool) -> list[Effect]:
+def _on_created(tx: Transaction, new: NewTask, task_id: str, credit: Credit | None, *, is_queued: bool) -> list[Effect]:
     wake = WakeDispatch(workspace_id=new.workspace_id)
-    if is_due and credit is not None:
+    if is_queued and credit is not None:
         done = dispatch.grant(tx, credit)
         is_granted = done.result is not None and done.result.task_id == task_id
         return [*done.effects] if is_granted else [*done.effects, wake]
     effects: list[Effect] = [] if credit is None else [ReturnCredit(credit=credit)]
-    if is_due:
+    if is_queued:
         return [*effects, wake]
-    assert new.not_before is not None
-    return [*effects, WakeDue(at=new.not_before)]
+    return effects if new.not_before is None else [*effects, WakeDue(at=new.not_before)]
 
 
 def _end(tx: Transaction, task: TaskRow, actor: str, requested: dict[str, Any], cause: StopCause) -> Done[TaskView]:
@@ -274,8 +320,10 @@ def _report(tx: Transaction, task: TaskRow, update: TaskUpdate, actor: str) -> N
     totals = update.totals
     body: dict[str, Any] = {"status": update.status, "message": update.message, "by": actor}
     body["totals"] = totals.model_dump() if totals else None
-    said = {"report": body, "report_seq": execution.last_fact, "reported_at": tx.now}
-    executions.change(tx, execution, said)
+    known = execution.report_seq or 0
+    seq = max(execution.last_fact, known) if update.after_fact is None else update.after_fact
+    if seq >= known:
+        executions.change(tx, execution, {"report": body, "report_seq": seq, "reported_at": tx.now})
     tasks.note(tx, task.workspace_id, task.id, {"reported_at": task.reported_at or tx.now})
     _record(tx, task.workspace_id, task.id, "task.reported", actor, new=update.status)
 
@@ -293,6 +341,10 @@ def _locked(tx: Transaction, workspace_id: str, task_id: str) -> TaskRow:
     if task is None:
         raise _no_task(task_id)
     return task
+
+
+def _is_over(task: TaskRow, verb: str) -> Conflict:
+    return Conflict("finished", f"Task {task.number} has finished ({task.outcome}); there is nothing to {verb}.")
 
 
 def _no_task(named: str) -> NotFound:

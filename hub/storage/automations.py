@@ -36,7 +36,14 @@ class AutomationRow:
     run_limit_s: int | None
     limits: dict[str, Any] | None
     retry: dict[str, Any] | None
+    concurrency: int | None
+    concurrency_key: str | None
+    uses: dict[str, int] | None
+    rate: dict[str, int] | None
+    desktop: dict[str, Any] | None
     state: str
+    paused_why: str | None
+    stopped_at: datetime | None
     created_at: datetime
     updated_at: datetime
 
@@ -69,9 +76,25 @@ _INSERT = {
     "sqlite": sqlite.insert(automations).on_conflict_do_nothing(),
     "postgresql": postgresql.insert(automations).on_conflict_do_nothing(),
 }
+_AT = sa.bindparam("at", type_=automations.c.updated_at.type)
 _UPDATE = sa.update(automations).where(
     automations.c.workspace_id == sa.bindparam("workspace"), automations.c.id == sa.bindparam("automation")
 )
+_OWN = (automations.c.workspace_id == sa.bindparam("workspace")) & (automations.c.id == sa.bindparam("automation"))
+_SUCCEEDED = Direct(sa.update(automations).where(_OWN, automations.c.failed_in_a_row > 0).values(failed_in_a_row=0))
+_FAILED = sa.update(automations).where(_OWN).values(failed_in_a_row=automations.c.failed_in_a_row + 1)
+_FAILED = _FAILED.returning(automations.c.failed_in_a_row)
+_STOP = (
+    sa.update(automations)
+    .where(_OWN, automations.c.stopped_at.is_(None))
+    .values(
+        state="paused",
+        paused_why=sa.bindparam("why", type_=automations.c.paused_why.type),
+        stopped_at=_AT,
+        updated_at=_AT,
+    )
+)
+_STOPPED_AT = Direct(sa.select(automations.c.stopped_at).where(_OWN))
 _LABEL_SET = sa.select(label_sets.c.id).where(
     label_sets.c.workspace_id == sa.bindparam("workspace"), label_sets.c.digest == sa.bindparam("known")
 )
@@ -119,6 +142,29 @@ def update(tx: Transaction, workspace_id: str, automation_id: str, values: Mappi
     statement = _UPDATE.values(**values, updated_at=tx.now)
     named = {"workspace": workspace_id, "automation": automation_id}
     return tx.connection.execute(statement, named).rowcount == 1
+
+
+def succeeded(tx: Transaction, workspace_id: str, automation_id: str) -> None:
+    """A row of failed tasks is over."""
+    _SUCCEEDED.run(tx, {"workspace": workspace_id, "automation": automation_id})
+
+
+def failed(tx: Transaction, workspace_id: str, automation_id: str) -> int:
+    """One more task failed; how many in a row that makes."""
+    named = {"workspace": workspace_id, "automation": automation_id}
+    return int(tx.connection.execute(_FAILED, named).scalar_one())
+
+
+def stop(tx: Transaction, workspace_id: str, automation_id: str, why: str) -> bool:
+    """Paused, and its waiting tasks kept, with the reason; False when it is stopped already."""
+    named = {"workspace": workspace_id, "automation": automation_id, "why": why, "at": tx.now}
+    return tx.connection.execute(_STOP, named).rowcount == 1
+
+
+def stopped_at(tx: Transaction, workspace_id: str, automation_id: str) -> datetime | None:
+    """Since when it is stopped; None when it is not."""
+    row = _STOPPED_AT.one(tx, {"workspace": workspace_id, "automation": automation_id})
+    return None if row is None else row["stopped_at"]
 
 
 def label_set(tx: Transaction, workspace_id: str, needs: Mapping[str, str]) -> str:

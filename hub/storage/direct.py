@@ -37,9 +37,9 @@ class _Form:
 
 
 class Direct:
-    """One SELECT, UPDATE or INSERT with fixed columns."""
+    """One SELECT, UPDATE, INSERT or DELETE with fixed columns."""
 
-    def __init__(self, statement: sa.Select[Any] | sa.Update | sa.Insert) -> None:
+    def __init__(self, statement: sa.Select[Any] | sa.Update | sa.Insert | sa.Delete) -> None:
         self._statement = statement
         self._form: _Form | None = None
 
@@ -55,30 +55,28 @@ class Direct:
         if not tx.is_sqlite:
             return [dict(row) for row in tx.connection.execute(self._statement, values).mappings()]
         form = self._form or self._made(tx.connection.dialect)
-        found = []
-        for raw in _driver(tx).execute(form.text, _bound(form, values)):
-            row = dict(zip(form.names, raw, strict=True))
+        found = [
+            dict(zip(form.names, raw, strict=True)) for raw in _driver(tx).execute(form.text, _bound(form, values))
+        ]
+        for row in found if form.converted else ():
             for name, convert in form.converted:
-                value = row[name]
-                if value is not None:
+                if (value := row[name]) is not None:
                     row[name] = convert(value)
-            found.append(row)
         return found
 
     def run(self, tx: Transaction, values: Mapping[str, Any]) -> int:
-        """Execute an UPDATE or INSERT; how many rows it changed."""
+        """Execute an UPDATE, INSERT or DELETE; how many rows it changed."""
         if not tx.is_sqlite:
             return tx.connection.execute(self._statement, values).rowcount
         form = self._form or self._made(tx.connection.dialect)
         return _driver(tx).execute(form.text, _bound(form, values)).rowcount
 
-    def run_each(self, tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Execute an INSERT or UPDATE for each of `rows`."""
+    def run_each(self, tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Execute an INSERT or UPDATE for each of `rows`; how many rows that changed, -1 where PostgreSQL won't say."""
         if not tx.is_sqlite:
-            tx.connection.execute(self._statement, rows)
-            return
+            return tx.connection.execute(self._statement, rows).rowcount
         form = self._form or self._made(tx.connection.dialect)
-        _driver(tx).executemany(form.text, [_bound(form, row) for row in rows])
+        return _driver(tx).executemany(form.text, [_bound(form, row) for row in rows]).rowcount
 
     def _made(self, dialect: sa.Dialect) -> _Form:
         compiled = self._statement.compile(dialect=dialect)
@@ -103,7 +101,7 @@ def insertion(table: sa.Table, *columns: str) -> Direct:
     return Direct(sa.insert(table).values({name: sa.bindparam(name, type_=table.c[name].type) for name in columns}))
 
 
-def _columns(statement: sa.Select[Any] | sa.Update | sa.Insert) -> list[sa.ColumnElement[Any]]:
+def _columns(statement: sa.Select[Any] | sa.Update | sa.Insert | sa.Delete) -> list[sa.ColumnElement[Any]]:
     chosen = statement.selected_columns if isinstance(statement, sa.Select) else statement.exported_columns
     return list(chosen)
 
@@ -112,7 +110,7 @@ def _reader(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> _Processor |
     """What makes the driver's value, if there is one, the program's."""
     if isinstance(kind, UtcTime):
         return _moment
-    return orjson.loads if kind is Json else kind.dialect_impl(dialect).result_processor(dialect, None)
+    return _json_value if kind is Json else kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
 def _writer(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> _Processor | None:
@@ -126,6 +124,11 @@ def _moment(kept: str) -> datetime:
     return datetime.fromisoformat(kept + "+00:00")
 
 
+def _json_value(kept: str | float) -> Any:
+    # SQLite keeps a JSON text that is nothing but a number as that number.
+    return orjson.loads(kept) if isinstance(kept, str) else kept
+
+
 def _json_text(value: Any) -> str | None:
     return None if value is None else dump_json(value)
 
@@ -136,4 +139,4 @@ def _bound(form: _Form, values: Mapping[str, Any]) -> list[Any]:
 
 
 def _driver(tx: Transaction) -> sqlite3.Connection:
-    return cast("sqlite3.Connection", tx.connection.connection.driver_connection)
+    return cast("sqlite3.Connection", tx.driver)

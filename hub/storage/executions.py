@@ -59,12 +59,19 @@ _HERE = (executions.c.workspace_id == sa.bindparam("workspace")) & (executions.c
 _ROW = sa.select(*(executions.c[name] for name in ExecutionRow.__slots__))
 _GET = Direct(_ROW.where(_HERE))
 _LOCK = Direct(_ROW.where(_HERE).with_for_update())
+_HOLD = (
+    sa.update(executions)
+    .where(_HERE, _LIVE)
+    .values(last_fact=executions.c.last_fact)
+    .returning(*(executions.c[name] for name in ExecutionRow.__slots__))
+)
 _LIVE_OF_TASK = _ROW.where(
     executions.c.workspace_id == sa.bindparam("workspace"), executions.c.task_id == sa.bindparam("task"), _LIVE
 )
-_LIVE_OF_RUNNER = _ROW.where(
-    executions.c.workspace_id == sa.bindparam("workspace"), executions.c.runner_id == sa.bindparam("runner"), _LIVE
-).order_by(executions.c.id)
+_OF_RUNNER = (executions.c.workspace_id == sa.bindparam("workspace")) & (
+    executions.c.runner_id == sa.bindparam("runner")
+)
+_LIVE_OF_RUNNER = Direct(_ROW.where(_OF_RUNNER, _LIVE).order_by(executions.c.id))
 _MADE = sa.select(sa.func.count()).where(
     executions.c.workspace_id == sa.bindparam("workspace"),
     executions.c.task_id == sa.bindparam("task"),
@@ -110,6 +117,7 @@ _SILENT = (
         runners.c.session_epoch,
         runners.c.unreachable_since,
         runners.c.home_id.label("runner_home_id"),
+        runners.c.hub_id.label("runner_hub_id"),
         runners.c.state.label("runner_state"),
         tasks.c.cancel_requested_at,
         tasks.c.kill_requested_at,
@@ -131,6 +139,8 @@ class LiveRow:
 
     execution: ExecutionRow
     session_epoch: int | None
+    hub_id: str | None
+    """The hub that has its runner's session, or had the last one."""
     unreachable_since: datetime | None
     is_home_gone: bool
     """The runner was enrolled again: its home of now is not the one that got the permit."""
@@ -146,6 +156,21 @@ def get(tx: Transaction, workspace_id: str, execution_id: str, *, lock: bool = F
     return None if row is None else ExecutionRow(**row)
 
 
+def hold(tx: Transaction, workspace_id: str, execution_id: str) -> ExecutionRow | None:
+    """The execution, locked, for who gives it something; None when it is over.
+
+    For claims. On PostgreSQL a lock alone would not do: a settlement that began before would wait for it, go on with
+    what it saw at its beginning, and leave behind what was given meanwhile. The row is written, so that settlement is
+    tried again and sees it.
+    """
+    if not tx.is_sqlite:
+        named = {"workspace": workspace_id, "execution": execution_id}
+        row = tx.connection.execute(_HOLD, named).mappings().one_or_none()
+        return None if row is None else ExecutionRow(**row)
+    found = get(tx, workspace_id, execution_id)
+    return found if found is not None and found.state in LIVE else None
+
+
 def live_of_task(tx: Transaction, workspace_id: str, task_id: str) -> ExecutionRow | None:
     """The one execution of a task that has not settled."""
     row = tx.connection.execute(_LIVE_OF_TASK, {"workspace": workspace_id, "task": task_id}).mappings().one_or_none()
@@ -154,8 +179,8 @@ def live_of_task(tx: Transaction, workspace_id: str, task_id: str) -> ExecutionR
 
 def live_of_runner(tx: Transaction, workspace_id: str, runner_id: str) -> list[ExecutionRow]:
     """Executions of a runner that have not settled, in order of id."""
-    rows = tx.connection.execute(_LIVE_OF_RUNNER, {"workspace": workspace_id, "runner": runner_id})
-    return [ExecutionRow(**row) for row in rows.mappings()]
+    rows = _LIVE_OF_RUNNER.rows(tx, {"workspace": workspace_id, "runner": runner_id})
+    return [ExecutionRow(**row) for row in rows]
 
 
 def live(tx: Transaction) -> list[LiveRow]:
@@ -167,6 +192,7 @@ def live(tx: Transaction) -> list[LiveRow]:
             LiveRow(
                 execution=execution,
                 session_epoch=row["session_epoch"],
+                hub_id=row["runner_hub_id"],
                 unreachable_since=row["unreachable_since"],
                 is_home_gone=row["runner_home_id"] != execution.home_id,
                 is_revoked=row["runner_state"] == "revoked",

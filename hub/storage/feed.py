@@ -12,7 +12,9 @@ never stands before one that its transaction had seen.
 (S46). Retention may cut old rows, but must leave the newest: the next position and chain follow from it.
 """
 
+import functools
 import hashlib
+import operator
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +46,8 @@ _FIELDS = tuple(
     column.name for column in events.columns if column.name not in {"id", "pos", "at", "chain", "workspace_id"}
 )
 _NUMBERED = tuple(column.name for column in events.columns if column.name != "id")
+_in_order = operator.itemgetter(*_NUMBERED)
+_named = operator.attrgetter(*_FIELDS)
 _INSERT_NUMBERED = f"INSERT INTO events ({', '.join(_NUMBERED)}) VALUES ({', '.join('?' * len(_NUMBERED))})"  # noqa: S608  # our own names
 _INSERT = sa.insert(events)
 _HEAD = sa.select(events.c.pos, events.c.chain).where(events.c.pos.is_not(None)).order_by(events.c.pos.desc()).limit(1)
@@ -76,12 +80,14 @@ def append_numbered(connection: sa.Connection, recorded: Sequence[NewEvent], now
     database pattern, 5).
     """
     rows = []
+    at = sqlite_time(now)
     for event in recorded:
         row = _row(event, now)
         head = next_head(head, row)
-        data = None if event.data is None else dump_json(event.data)
-        kept = row | {"pos": head.pos, "chain": head.chain, "at": sqlite_time(now), "data": data}
-        rows.append(tuple(kept[name] for name in _NUMBERED))
+        row["pos"], row["chain"], row["at"] = head.pos, head.chain, at
+        if event.data is not None:
+            row["data"] = dump_json(event.data)
+        rows.append(_in_order(row))
     if rows:
         driver = cast("sqlite3.Connection", connection.connection.driver_connection)
         driver.executemany(_INSERT_NUMBERED, rows)
@@ -116,10 +122,17 @@ def next_head(head: Head, row: Mapping[str, Any] | sa.RowMapping) -> Head:
     pos = head.pos + 1
     moment: datetime = row["at"]
     content = {name: row[name] for name in _FIELDS}
-    content |= {"pos": pos, "workspace_id": row["workspace_id"], "at": moment.astimezone(UTC).isoformat()}
+    content["pos"], content["workspace_id"], content["at"] = pos, row["workspace_id"], _iso(moment)
     return Head(pos, hashlib.sha256(head.chain + dump_json(content).encode()).digest())
 
 
 def _row(event: NewEvent, now: datetime) -> dict[str, Any]:
-    row: dict[str, Any] = {name: getattr(event, name) for name in _FIELDS}
-    return row | {"workspace_id": event.workspace_id, "at": now}
+    row: dict[str, Any] = dict(zip(_FIELDS, _named(event), strict=True))
+    row["workspace_id"], row["at"] = event.workspace_id, now
+    return row
+
+
+@functools.lru_cache(maxsize=64)
+def _iso(moment: datetime) -> str:
+    """Remembered: the events of one transaction share their moment."""
+    return moment.astimezone(UTC).isoformat()

@@ -14,6 +14,7 @@ from hub.storage.address import Address
 from hub.storage.migrations import prepare
 from hub.storage.settling import Ports, end_process, log_effect_error
 from hub.storage.sqlite.connection import Link, connect_writer
+from hub.storage.sqlite.damage import refuse_damaged
 from hub.storage.sqlite.store import SqliteStore
 from hub.storage.store import Store
 from hub.storage.transaction import Effect
@@ -28,6 +29,8 @@ class Options:
     """Told, on the loop, of an effect that raised: closes the session it was for."""
     on_fatal: Callable[[BaseException], None] = end_process
     """Told, in any thread, that the store can not go on. Must end the process."""
+    on_full: Callable[[], bool] = bool
+    """Told, in any thread, that the disk is full; true where it made room (`hub.storage.room`)."""
     lane_limit: int = 4096
     """Operations that may wait in a lane before `StoreUnavailable`."""
 
@@ -54,7 +57,12 @@ async def open_store(
     chosen = options or Options()
     address = Address.parse(url)
     ports = Ports(
-        clock=clock, ids=ids, perform=perform, on_effect_error=chosen.on_effect_error, on_fatal=chosen.on_fatal
+        clock=clock,
+        ids=ids,
+        perform=perform,
+        on_effect_error=chosen.on_effect_error,
+        on_fatal=chosen.on_fatal,
+        on_full=chosen.on_full,
     )
     if not address.is_sqlite:
         from hub.storage.postgres.store import serve_postgres
@@ -79,6 +87,8 @@ async def open_store(
 
 
 def _open_sqlite(address: Address) -> Link:
+    if address.path is not None:
+        refuse_damaged(address.path)
     link = connect_writer(address.path)
     try:
         link.raw.execute("BEGIN IMMEDIATE").close()

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from agent.wire.words import BuildState, PreparationState
+from hub.domain.placement import labels_of
+from hub.storage.direct import Direct
 from hub.storage.tables import automations, bots, builds, label_sets, preparations, runners
 from hub.storage.transaction import Transaction
 
@@ -49,6 +51,8 @@ class ConnectedRunner:
 
     id: str
     labels: Mapping[str, str]
+    condition: Mapping[str, Any] | None = None
+    """What it told of its desktops and applications last."""
 
 
 _WORKSPACE: sa.BindParameter[str] = sa.bindparam("workspace")
@@ -58,7 +62,7 @@ _ROW = {
     "is_connected": runners.c.session_epoch.is_not(None),
 }
 _COLUMNS = [_ROW[name].label(name) if name in _ROW else preparations.c[name] for name in PreparationRow.__slots__]
-_OF_BUILD = (
+_OF_BUILD = Direct(
     sa.select(*_COLUMNS)
     .join_from(
         preparations,
@@ -68,7 +72,31 @@ _OF_BUILD = (
     .where(preparations.c.workspace_id == _WORKSPACE, preparations.c.build_id == sa.bindparam("build"))
     .order_by(runners.c.name)
 )
-_OF_RUNNER = (
+_PROVEN = (
+    sa.select(builds.c.bot_id)
+    .join_from(
+        preparations,
+        builds,
+        (builds.c.workspace_id == preparations.c.workspace_id) & (builds.c.id == preparations.c.build_id),
+    )
+    .where(
+        preparations.c.workspace_id == _WORKSPACE,
+        preparations.c.runner_id == sa.bindparam("runner"),
+        preparations.c.succeeded_at.is_not(None),
+    )
+    .distinct()
+)
+_SUCCEEDED = Direct(
+    sa.update(preparations)
+    .where(
+        preparations.c.workspace_id == _WORKSPACE,
+        preparations.c.runner_id == sa.bindparam("runner"),
+        preparations.c.build_id == sa.bindparam("build"),
+        preparations.c.succeeded_at.is_(None),
+    )
+    .values(succeeded_at=sa.bindparam("at"))
+)
+_OF_RUNNER = Direct(
     sa.select(preparations.c.build_id)
     .where(
         preparations.c.workspace_id == _WORKSPACE,
@@ -140,21 +168,19 @@ _WANTED = (
     )
     .order_by(builds.c.created_at, builds.c.id)
 )
-_CONNECTED = (
-    sa.select(runners.c.id, runners.c.labels)
-    .where(
-        runners.c.workspace_id == _WORKSPACE,
-        runners.c.state == "enrolled",
-        runners.c.session_epoch.is_not(None),
-        runners.c.quarantined_at.is_(None),
-    )
-    .order_by(runners.c.id)
+_LINKED = sa.select(runners.c.id, runners.c.name, runners.c.labels, runners.c.condition).where(
+    runners.c.workspace_id == _WORKSPACE,
+    runners.c.state == "enrolled",
+    runners.c.session_epoch.is_not(None),
+    runners.c.quarantined_at.is_(None),
 )
+_CONNECTED = _LINKED.order_by(runners.c.id)
+_ONE_CONNECTED = Direct(_LINKED.where(runners.c.id == sa.bindparam("runner")))
 
 
 def of_build(tx: Transaction, workspace_id: str, build_id: str) -> list[PreparationRow]:
     """How far the build has come on each runner that told, by the runners' names."""
-    rows = tx.connection.execute(_OF_BUILD, {"workspace": workspace_id, "build": build_id}).mappings()
+    rows = _OF_BUILD.rows(tx, {"workspace": workspace_id, "build": build_id})
     return [PreparationRow(**{**row, "state": PreparationState(row["state"])}) for row in rows]
 
 
@@ -167,7 +193,8 @@ def state_on(tx: Transaction, workspace_id: str, runner_id: str, build_id: str) 
 
 def prepared_on(tx: Transaction, workspace_id: str, runner_id: str) -> list[str]:
     """Ids of the builds that this runner said are prepared on it."""
-    return list(tx.connection.execute(_OF_RUNNER, {"workspace": workspace_id, "runner": runner_id}).scalars())
+    rows = _OF_RUNNER.rows(tx, {"workspace": workspace_id, "runner": runner_id})
+    return [row["build_id"] for row in rows]
 
 
 def failed_for_good(tx: Transaction, workspace_id: str, build_id: str) -> frozenset[str]:
@@ -184,6 +211,8 @@ def put(tx: Transaction, workspace_id: str, runner_id: str, build_id: str, value
 
 def keep_prepared(tx: Transaction, workspace_id: str, runner_id: str, build_ids: Sequence[str]) -> None:
     """Believe a runner's inventory: what it does not name is not prepared there any more."""
+    if set(prepared_on(tx, workspace_id, runner_id)) <= set(build_ids):
+        return  # as nearly always; 2,000 may come back at once
     named = {"workspace": workspace_id, "runner": runner_id, "kept": list(build_ids), "now": tx.now}
     tx.connection.execute(_NOT_ANY_MORE, named)
 
@@ -216,7 +245,33 @@ def wanted(tx: Transaction, workspace_id: str) -> list[WantedBuild]:
     ]
 
 
+def connected_one(tx: Transaction, workspace_id: str, runner_id: str) -> ConnectedRunner | None:
+    """This runner, if it has a session now."""
+    row = _ONE_CONNECTED.one(tx, {"workspace": workspace_id, "runner": runner_id})
+    return None if row is None else _connected_runner(**row)
+
+
 def connected(tx: Transaction, workspace_id: str) -> list[ConnectedRunner]:
     """Runners of the workspace that have a session now, in order of id."""
     rows = tx.connection.execute(_CONNECTED, {"workspace": workspace_id})
-    return [ConnectedRunner(id=runner_id, labels=labels) for runner_id, labels in rows]
+    return [_connected_runner(*row) for row in rows]
+
+
+def _connected_runner(
+    id: str,  # noqa: A002 - columns
+    name: str,
+    labels: dict[str, str],
+    condition: dict[str, Any] | None,
+) -> ConnectedRunner:
+    return ConnectedRunner(id=id, labels=labels_of(name, labels), condition=condition)
+
+
+def succeeded(tx: Transaction, workspace_id: str, runner_id: str, build_id: str) -> bool:
+    """A build has done its work on a runner; True when that was the first time."""
+    named = {"workspace": workspace_id, "runner": runner_id, "build": build_id, "at": tx.now}
+    return _SUCCEEDED.run(tx, named) == 1
+
+
+def proven(tx: Transaction, workspace_id: str, runner_id: str) -> list[str]:
+    """Bots of which a build has succeeded on a runner."""
+    return list(tx.connection.execute(_PROVEN, {"workspace": workspace_id, "runner": runner_id}).scalars())

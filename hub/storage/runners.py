@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from hub.storage.direct import Direct
+from hub.storage.direct import Direct, insertion
 from hub.storage.tables import enrolment_tokens, runner_sessions, runners, workspaces
 from hub.storage.transaction import Transaction
 
@@ -27,6 +27,9 @@ class RunnerRow:
     slots: int
     state: str
     draining: bool
+    drain_reason: str | None
+    drained_by: str | None
+    drained_at: datetime | None
     session_epoch: int | None
     last_epoch: int
     hub_id: str | None
@@ -34,8 +37,17 @@ class RunnerRow:
     boot_id: str | None
     unreachable_since: datetime | None
     quarantined_at: datetime | None
+    quarantine_reason: str | None
+    benched_at: datetime | None
+    """Since when it gets no work because its machine failed again and again."""
+    failed_in_a_row: int
+    failing: dict[str, Any] | None
     agent_version: str | None
     platform: dict[str, str] | None
+    condition: dict[str, Any] | None
+    """As it told it last (`hub.domain.condition.read`)."""
+    condition_at: datetime | None
+    """When it came to be so."""
     connected_at: datetime | None
     last_seen_at: datetime | None
     revoked_at: datetime | None
@@ -53,19 +65,36 @@ class EnrolmentToken:
     labels: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What is known of a runner's condition."""
+
+    name: str
+    slots: int
+    condition: dict[str, Any] | None
+    faults_told: list[list[Any]] | None
+    """What was wrong as anybody was told last, by another version too (`hub.domain.condition.fault_list`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a session ended."""
+
+    since: datetime
+    """When its last byte came."""
+    why: str
+
+
 _HERE = (runners.c.workspace_id == sa.bindparam("workspace")) & (runners.c.id == sa.bindparam("runner"))
 _ROW = sa.select(*(runners.c[name] for name in RunnerRow.__slots__))
 _GET = Direct(_ROW.where(_HERE))
 _LOCK = Direct(_ROW.where(_HERE).with_for_update())
-_ANYWHERE = _ROW.where(runners.c.id == sa.bindparam("runner"))
+_ANYWHERE = Direct(_ROW.where(runners.c.id == sa.bindparam("runner")))
 _NAMED = _ROW.where(runners.c.workspace_id == sa.bindparam("workspace"), runners.c.name == sa.bindparam("named"))
 _PAGE = (
     _ROW.where(runners.c.workspace_id == sa.bindparam("workspace"), runners.c.name > sa.bindparam("after"))
     .order_by(runners.c.name)
     .limit(sa.bindparam("at_most", type_=sa.Integer()))
-)
-_ALL = _ROW.where(runners.c.workspace_id == sa.bindparam("workspace"), runners.c.state == "enrolled").order_by(
-    runners.c.name
 )
 _HOLDS = sa.select(runners.c.home_id, runners.c.name).where(_HERE, runners.c.session_epoch == sa.bindparam("mine"))
 _HOLDS_SESSION = Direct(_HOLDS.with_for_update(read=True))
@@ -73,7 +102,7 @@ _INSERT = {
     "sqlite": sqlite.insert(runners).on_conflict_do_nothing(),
     "postgresql": postgresql.insert(runners).on_conflict_do_nothing(),
 }
-_OPEN = (
+_OPEN = Direct(
     sa.update(runners)
     .where(
         _HERE,
@@ -94,6 +123,11 @@ _OPEN = (
         join_counter=sa.bindparam("joined"),
         boot_id=sa.bindparam("boot"),
         agent_version=sa.bindparam("version"),
+        # What another version found is not known of this one, which may have no eyes for it. `faults_told` stays: who
+        # was told that it is unfit is told when it is fit.
+        condition=sa.case(
+            (runners.c.agent_version.is_not_distinct_from(sa.bindparam("version")), runners.c.condition), else_=None
+        ),
         platform=sa.bindparam("machine", type_=runners.c.platform.type),
         slots=sa.bindparam("width"),
         unreachable_since=None,
@@ -102,11 +136,25 @@ _OPEN = (
     )
     .returning(runners.c.session_epoch)
 )
-_INSERT_SESSION = sa.insert(runner_sessions)
+_CONDITION = Direct(
+    sa.select(runners.c.name, runners.c.slots, runners.c.condition, runners.c.faults_told).where(
+        _HERE, runners.c.session_epoch == sa.bindparam("mine")
+    )
+)
+_TOLD = (
+    sa.update(runners)
+    .where(_HERE, runners.c.session_epoch == sa.bindparam("mine"))
+    .values(
+        condition=sa.bindparam("told", type_=runners.c.condition.type),
+        faults_told=sa.bindparam("wrong", type_=runners.c.faults_told.type),
+        condition_at=sa.bindparam("at", type_=runners.c.condition_at.type),
+    )
+)
+_INSERT_SESSION = insertion(runner_sessions, "workspace_id", "runner_id", "epoch", "home_id", "hub_id", "opened_at")
 _CLOSE = (
     sa.update(runners)
     .where(_HERE, runners.c.session_epoch == sa.bindparam("mine"))
-    .values(session_epoch=None, unreachable_since=sa.bindparam("at"), last_seen_at=sa.bindparam("at"))
+    .values(session_epoch=None, unreachable_since=sa.bindparam("heard"), last_seen_at=sa.bindparam("heard"))
 )
 _CLOSE_SESSION = (
     sa.update(runner_sessions)
@@ -121,6 +169,12 @@ _CLOSE_SESSION = (
 _OPEN_AT_HUB = sa.select(runners.c.workspace_id, runners.c.id, runners.c.session_epoch).where(
     runners.c.hub_id == sa.bindparam("hub"), runners.c.session_epoch.is_not(None)
 )
+_OPEN_ANYWHERE = sa.select(runners.c.id, runners.c.session_epoch).where(runners.c.session_epoch.is_not(None))
+_FAILING = sa.select(runners.c.workspace_id, runners.c.id).where(
+    runners.c.state == "enrolled",
+    runners.c.benched_at.is_(None),
+    runners.c.failed_in_a_row >= sa.bindparam("threshold", type_=sa.Integer()),
+)
 _USE_TOKEN = (
     sa.update(enrolment_tokens)
     .where(
@@ -133,7 +187,7 @@ _USE_TOKEN = (
         enrolment_tokens.c.workspace_id, enrolment_tokens.c.id, enrolment_tokens.c.name, enrolment_tokens.c.labels
     )
 )
-_WORKSPACE = sa.select(workspaces.c.label).where(workspaces.c.id == sa.bindparam("workspace"))
+_WORKSPACE = Direct(sa.select(workspaces.c.label).where(workspaces.c.id == sa.bindparam("workspace")))
 
 
 def get(tx: Transaction, workspace_id: str, runner_id: str, *, lock: bool = False) -> RunnerRow | None:
@@ -144,7 +198,8 @@ def get(tx: Transaction, workspace_id: str, runner_id: str, *, lock: bool = Fals
 
 def find(tx: Transaction, runner_id: str) -> RunnerRow | None:
     """The runner of that id in any workspace: for the handshake, where its key says whose it is."""
-    return _one(tx, _ANYWHERE, {"runner": runner_id})
+    row = _ANYWHERE.one(tx, {"runner": runner_id})
+    return None if row is None else RunnerRow(**row)
 
 
 def named(tx: Transaction, workspace_id: str, name: str) -> RunnerRow | None:
@@ -156,11 +211,6 @@ def page(tx: Transaction, workspace_id: str, after: str, limit: int) -> list[Run
     """Runners in order of name, those behind the name `after`; revoked ones too."""
     rows = tx.connection.execute(_PAGE, {"workspace": workspace_id, "after": after, "at_most": limit})
     return [RunnerRow(**row) for row in rows.mappings()]
-
-
-def enrolled(tx: Transaction, workspace_id: str) -> list[RunnerRow]:
-    """All runners of a workspace that are not revoked."""
-    return [RunnerRow(**row) for row in tx.connection.execute(_ALL, {"workspace": workspace_id}).mappings()]
 
 
 def holds_session(tx: Transaction, workspace_id: str, runner_id: str, epoch: int) -> tuple[str, str] | None:
@@ -182,20 +232,33 @@ def open_session(tx: Transaction, workspace_id: str, runner_id: str, values: Map
     The epoch is also above the last one that the home knows, so that a restored database never repeats one.
     """
     named_row = {"workspace": workspace_id, "runner": runner_id, "at": tx.now, **values}
-    epoch: int | None = tx.connection.execute(_OPEN, named_row).scalar_one_or_none()
-    return epoch
+    opened = _OPEN.one(tx, named_row)
+    return None if opened is None else int(opened["session_epoch"])
+
+
+def condition(tx: Transaction, workspace_id: str, runner_id: str, epoch: int) -> Told | None:
+    """How a runner is as it told last; None when this is not its session any more."""
+    row = _CONDITION.one(tx, {"workspace": workspace_id, "runner": runner_id, "mine": epoch})
+    return None if row is None else Told(**row)
+
+
+def put_condition(tx: Transaction, key: tuple[str, str, int], told: Mapping[str, Any], wrong: list[list[Any]]) -> bool:
+    """Keep how a runner is and what is wrong with it; False when the session of `key` is not its own any more."""
+    workspace_id, runner_id, epoch = key
+    whose = {"workspace": workspace_id, "runner": runner_id, "mine": epoch}
+    return tx.connection.execute(_TOLD, {**whose, "told": told, "wrong": wrong, "at": tx.now}).rowcount == 1
 
 
 def insert_session(tx: Transaction, workspace_id: str, values: Mapping[str, Any]) -> None:
     """Note that a hub welcomed this connection."""
-    tx.connection.execute(_INSERT_SESSION, {**values, "workspace_id": workspace_id, "opened_at": tx.now})
+    _INSERT_SESSION.run(tx, {**values, "workspace_id": workspace_id, "opened_at": tx.now})
 
 
-def close_session(tx: Transaction, workspace_id: str, runner_id: str, epoch: int, why: str) -> bool:
-    """End a session: the runner is unreachable from now on. False when it is not the runner's session any more."""
-    values = {"workspace": workspace_id, "runner": runner_id, "mine": epoch, "at": tx.now}
-    tx.connection.execute(_CLOSE_SESSION, {**values, "why": why})
-    return tx.connection.execute(_CLOSE, values).rowcount == 1
+def close_session(tx: Transaction, workspace_id: str, runner_id: str, epoch: int, ended: Ended) -> bool:
+    """End a session: its runner is unreachable. False when it is not the runner's session any more."""
+    values = {"workspace": workspace_id, "runner": runner_id, "mine": epoch}
+    tx.connection.execute(_CLOSE_SESSION, {**values, "why": ended.why, "at": tx.now})
+    return tx.connection.execute(_CLOSE, {**values, "heard": ended.since}).rowcount == 1
 
 
 def open_at(tx: Transaction, hub_id: str) -> list[tuple[str, str, int]]:
@@ -203,10 +266,20 @@ def open_at(tx: Transaction, hub_id: str) -> list[tuple[str, str, int]]:
     return [(row[0], row[1], row[2]) for row in tx.connection.execute(_OPEN_AT_HUB, {"hub": hub_id})]
 
 
+def open_sessions(tx: Transaction) -> list[tuple[str, int]]:
+    """(runner, epoch) of every session that is open, at whichever hub."""
+    return [(str(row[0]), int(row[1])) for row in tx.connection.execute(_OPEN_ANYWHERE)]
+
+
 def change(tx: Transaction, workspace_id: str, runner_id: str, values: Mapping[str, Any]) -> bool:
     """Write columns of a runner that is not revoked."""
     statement = sa.update(runners).where(_HERE, runners.c.state == "enrolled").values(**values)
     return tx.connection.execute(statement, {"workspace": workspace_id, "runner": runner_id}).rowcount == 1
+
+
+def failing(tx: Transaction, threshold: int) -> list[tuple[str, str]]:
+    """(workspace, runner) of those that failed so often in a row, and get work."""
+    return [(str(row[0]), str(row[1])) for row in tx.connection.execute(_FAILING, {"threshold": threshold})]
 
 
 def rename_revoked(tx: Transaction, workspace_id: str, runner_id: str, name: str) -> None:
@@ -221,13 +294,14 @@ def use_token(tx: Transaction, secret_hash: str, runner_id: str) -> EnrolmentTok
     row = tx.connection.execute(_USE_TOKEN, values).mappings().one_or_none()
     if row is None:
         return None
-    label = tx.connection.execute(_WORKSPACE, {"workspace": row["workspace_id"]}).scalar_one()
-    return EnrolmentToken(**row, workspace=label)
+    return EnrolmentToken(**row, workspace=workspace_label(tx, row["workspace_id"]))
 
 
 def workspace_label(tx: Transaction, workspace_id: str) -> str:
     """The label of a workspace."""
-    return str(tx.connection.execute(_WORKSPACE, {"workspace": workspace_id}).scalar_one())
+    found = _WORKSPACE.one(tx, {"workspace": workspace_id})
+    assert found is not None
+    return str(found["label"])
 
 
 def _one(tx: Transaction, statement: sa.Select[Any], values: dict[str, Any]) -> RunnerRow | None:

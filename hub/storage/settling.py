@@ -28,6 +28,8 @@ class Ports:
     """Told of an effect that raised: closes the session it was for. On the loop."""
     on_fatal: Callable[[BaseException], None]
     """Told that the store can not go on (I/O error, COMMIT in doubt, writer dead). Any thread; should not return."""
+    on_full: Callable[[], bool] = bool
+    """Told that the disk is full; true where room was made, so that the same may be tried once more. Any thread."""
 
 
 def log_effect_error(effect: Effect, error: Exception) -> None:

@@ -55,7 +55,7 @@ def claim(use_case: UseCase) -> UseCase:
 def is_claim(use_case: Callable[..., object]) -> bool:
     """Whether `use_case` was marked by `claim`."""
     inner = use_case.func if isinstance(use_case, partial) else use_case
-    return bool(getattr(inner, _CLAIM_MARK, False))
+    return bool(getattr(inner, _CLAIM_MARK, False) or getattr(use_case, _CLAIM_MARK, False))
 
 
 class Store(Protocol):

@@ -1,16 +1,20 @@
 """Tasks as people see them: rows joined with the names of what they point at, their newest execution and amendment."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from agent.wire.facts import Gap
 from agent.wire.task import Limits, Totals
 from agent.wire.words import Outcome, OutputState, Reason, ReportStatus, TaskState
 from hub.domain.limits import read as read_limits
-from hub.domain.task import OutputView, ProgressView, ReportView, RetryPolicy, TaskView
+from hub.domain.prerequisite import When
+from hub.domain.retry import RetryPolicy
+from hub.domain.task import OutputView, ProgressView, ReportView, TaskView
+from hub.storage import prerequisites
 from hub.storage.direct import Direct
 from hub.storage.tables import amendments, automations, bots, builds, executions, runners, tasks, workspaces
 from hub.storage.transaction import Transaction
@@ -34,7 +38,7 @@ class TaskFilter:
 _DEFAULTS = Limits()
 _JOINED = frozenset({"automation", "automation_name", "bot", "build_version", "runner", "workspace", "execution_id"})
 _JOINED |= {"execution_state", "secret_parameters", "report", "amendment", "output", "totals", "progress", "limits"}
-_JOINED |= {"is_tried_again"}
+_JOINED |= {"is_tried_again", "prerequisites"}
 _OWN = [name for name in TaskView.__slots__ if name not in _JOINED] + ["total", "processed", "failed"]
 _NEWEST_EXECUTION = (
     sa.select(executions.c.id)
@@ -80,6 +84,7 @@ _VIEW = (
         automations.c.name.label("automation_name"),
         automations.c.parameters.label("declared"),
         automations.c.retry,
+        tasks.c.tries,
         # Counted only where a report waits for its execution's end.
         sa.case((tasks.c.reported_at.is_not(None) & tasks.c.outcome.is_(None), _MADE), else_=0).label("made"),
         bots.c.name.label("bot"),
@@ -93,6 +98,7 @@ _VIEW = (
         executions.c.output_bytes,
         executions.c.output_lines,
         executions.c.output_sha256,
+        executions.c.gaps,
         executions.c.limits.label("kept_limits"),
         executions.c.progress_percent,
         executions.c.progress_text,
@@ -124,7 +130,7 @@ _INSERT_AMENDMENT = sa.insert(amendments)
 def show(tx: Transaction, workspace_id: str, task_id: str) -> TaskView | None:
     """The task of that id."""
     row = _SHOW.one(tx, {"workspace": workspace_id, "task": task_id})
-    return None if row is None else _view(row)
+    return None if row is None else _with_prerequisites(tx, workspace_id, [_view(row)])[0]
 
 
 def by_number(tx: Transaction, workspace_id: str, number: int) -> TaskView | None:
@@ -141,7 +147,7 @@ def several(tx: Transaction, workspace_id: str, ids: Sequence[str]) -> list[Task
     """The tasks of these ids, in their order; one that is not there is left out."""
     rows = tx.connection.execute(_SEVERAL, {"workspace": workspace_id, "ids": list(ids)}).mappings()
     found = {row["id"]: _view(row) for row in rows}
-    return [found[task_id] for task_id in ids if task_id in found]
+    return _with_prerequisites(tx, workspace_id, [found[task_id] for task_id in ids if task_id in found])
 
 
 def page(tx: Transaction, workspace_id: str, wanted: TaskFilter) -> list[TaskView]:
@@ -161,7 +167,8 @@ def page(tx: Transaction, workspace_id: str, wanted: TaskFilter) -> list[TaskVie
         # Ids are time-ordered: they page in order of creation by themselves.
         statement = statement.where(tasks.c.id < wanted.after)
     statement = statement.order_by(tasks.c.id.desc()).limit(wanted.limit)
-    return [_view(row) for row in tx.connection.execute(statement, {"workspace": workspace_id}).mappings()]
+    found = [_view(row) for row in tx.connection.execute(statement, {"workspace": workspace_id}).mappings()]
+    return _with_prerequisites(tx, workspace_id, found)
 
 
 def insert_amendment(tx: Transaction, workspace_id: str, values: Mapping[str, Any]) -> None:
@@ -172,7 +179,16 @@ def insert_amendment(tx: Transaction, workspace_id: str, values: Mapping[str, An
 
 def _one(tx: Transaction, statement: sa.Select[Any], values: dict[str, Any]) -> TaskView | None:
     row = tx.connection.execute(statement, values).mappings().one_or_none()
-    return None if row is None else _view(row)
+    return None if row is None else _with_prerequisites(tx, values["workspace"], [_view(row)])[0]
+
+
+def _with_prerequisites(tx: Transaction, workspace_id: str, views: list[TaskView]) -> list[TaskView]:
+    """Add what they wait for, or waited for: one more statement, where any of them does."""
+    ids = [view.id for view in views if view.after is not None]
+    if not ids:
+        return views
+    found = prerequisites.of_tasks(tx, workspace_id, ids)
+    return [replace(view, prerequisites=found.get(view.id, ())) for view in views]
 
 
 def _view(row: Mapping[Any, Any]) -> TaskView:
@@ -182,6 +198,7 @@ def _view(row: Mapping[Any, Any]) -> TaskView:
         state=TaskState(row["state"]),
         outcome=None if row["outcome"] is None else Outcome(row["outcome"]),
         reason=None if row["reason"] is None else Reason(row["reason"]),
+        after=None if row["after"] is None else When(row["after"]),
         flags=tuple(row["flags"] or ()),
         totals=_totals(row["total"], row["processed"], row["failed"]),
         secret_parameters=tuple(one["name"] for one in row["declared"] if one.get("secret")),
@@ -194,7 +211,9 @@ def _view(row: Mapping[Any, Any]) -> TaskView:
     )
 
 
-_BUILT = frozenset({"state", "outcome", "reason", "flags", "totals", "report", "amendment", "output", "progress"})
+_BUILT = frozenset(
+    {"state", "outcome", "reason", "after", "flags", "totals", "report", "amendment", "output", "progress"}
+)
 _PLAIN = [name for name in TaskView.__slots__ if name in _VIEW.selected_columns and name not in _BUILT]
 
 
@@ -209,7 +228,7 @@ def _is_tried_again(row: Mapping[Any, Any]) -> bool:
     if not row["made"] or row["report"] is None or row["report"]["status"] != ReportStatus.FAILED:
         return False
     is_ended = row["next_task_id"] or row["cancel_requested_at"] or row["kill_requested_at"]
-    return not is_ended and RetryPolicy.read(row["retry"]).tries_again(Outcome.FAILED, row["made"])
+    return not is_ended and RetryPolicy.read(row["retry"]).follows_report(row["made"], row["tries"] or {})
 
 
 def _report(body: Mapping[str, Any] | None, at: datetime | None) -> ReportView | None:
@@ -245,6 +264,7 @@ def _output(row: Mapping[Any, Any]) -> OutputView:
         bytes=row["output_bytes"],
         lines=row["output_lines"],
         sha256=row["output_sha256"],
+        gaps=tuple(Gap.model_validate(one) for one in row["gaps"] or ()),
     )
 
 

@@ -1,6 +1,7 @@
 """Task rows: made, moved by guarded statements, read with the names of what they point at.
 
-Each verb says by its return whether the guard held. Only this file and `hub/storage/task_pages.py` read or write tasks.
+Each verb says by its return whether the guard held. Only this file and `hub/storage/prerequisites.py` write tasks;
+`hub/storage/task_pages.py` reads them for people.
 """
 
 from collections.abc import Mapping
@@ -10,8 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from hub.domain.placement import ranked_at
 from hub.storage.direct import Direct
-from hub.storage.tables import automations, bots, builds, label_sets, tasks, workspaces
+from hub.storage.tables import automations, bots, builds, label_sets, runners, tasks, workspaces
 from hub.storage.transaction import Transaction
 from hub.storage.updates import Insert, Update
 
@@ -30,6 +32,11 @@ class TaskRow:
     state: str
     priority: int
     not_before: datetime | None
+    ranked_at: datetime
+    limit_key: str | None
+    """Under which it counts among those of its automation's `concurrency_key`."""
+    holding: bool
+    """It was granted with something of a limit, which may be freed already."""
     parameters: dict[str, Any]
     test: bool
     fence: int
@@ -46,6 +53,17 @@ class TaskRow:
     updated_at: datetime
     started_at: datetime | None
     next_task_id: str | None
+    held: str | None
+    trigger_id: str | None
+    after: str | None
+    """How the tasks that it waits for must end; None when it never waited for any."""
+    tries: dict[str, int] | None
+    """Tries again so far, by cause."""
+    avoid_runner_id: str
+    open_prerequisites: int
+    """0 when it waits for no task any more."""
+    awaited: bool
+    """Others wait for it, and have not all been told its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +83,12 @@ class Target:
     run_limit_s: int | None
     limits: dict[str, Any] | None
     retry: dict[str, Any] | None
+    desktop: dict[str, Any] | None
+    failed_in_a_row: int
+    stopped_at: datetime | None
+    """Since when a failure has its automation stopped."""
+    runner_failed_in_a_row: int | None
+    """Of the runner that it has, if any."""
     build_id: str | None
     build_state: str | None
     digest: str | None
@@ -73,19 +97,10 @@ class Target:
     lock_digest: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitingKind:
-    """Tasks that wait for the same thing: the same needs, the same bot."""
-
-    label_set_id: str
-    bot_id: str
-    needs: dict[str, str]
-    build_id: str | None
-
-
 # The states stand in the statements as literals: the partial indexes are only used so.
 _QUEUED = tasks.c.state == sa.literal_column("'queued'")
 _WAITING = tasks.c.state == sa.literal_column("'waiting'")
+_IS_FREE = tasks.c.open_prerequisites == sa.literal_column("0")
 _HERE = (tasks.c.workspace_id == sa.bindparam("workspace")) & (tasks.c.id == sa.bindparam("task"))
 _ROW = sa.select(*(tasks.c[name] for name in TaskRow.__slots__))
 _GET = Direct(_ROW.where(_HERE))
@@ -120,6 +135,10 @@ _TARGET = (
         automations.c.run_limit_s,
         automations.c.limits,
         automations.c.retry,
+        automations.c.desktop,
+        automations.c.failed_in_a_row,
+        automations.c.stopped_at,
+        runners.c.failed_in_a_row.label("runner_failed_in_a_row"),
         builds.c.id.label("build_id"),
         builds.c.state.label("build_state"),
         builds.c.digest,
@@ -133,6 +152,7 @@ _TARGET = (
         (automations.c.workspace_id == tasks.c.workspace_id) & (automations.c.id == tasks.c.automation_id),
     )
     .join(bots, (bots.c.workspace_id == tasks.c.workspace_id) & (bots.c.id == tasks.c.bot_id))
+    .join(runners, (runners.c.workspace_id == tasks.c.workspace_id) & (runners.c.id == tasks.c.runner_id), isouter=True)
 )
 _RELEASED_TARGET = Direct(_TARGET.join(builds, _released("released"), isouter=True).where(_HERE))
 _OWN_TARGET = Direct(_TARGET.join(builds, _released("own"), isouter=True).where(_HERE))
@@ -147,39 +167,13 @@ _PLACEMENT = (
     .join(bots, (bots.c.workspace_id == tasks.c.workspace_id) & (bots.c.id == tasks.c.bot_id))
     .where(_HERE)
 )
-_NEXT_KIND = Direct(
-    sa.select(tasks.c.label_set_id, tasks.c.bot_id, label_sets.c.needs, bots.c.released_build_id.label("build_id"))
-    .join_from(
-        tasks,
-        label_sets,
-        (label_sets.c.workspace_id == tasks.c.workspace_id) & (label_sets.c.id == tasks.c.label_set_id),
-    )
-    .join(bots, (bots.c.workspace_id == tasks.c.workspace_id) & (bots.c.id == tasks.c.bot_id))
-    .where(
-        tasks.c.workspace_id == sa.bindparam("workspace"),
-        _QUEUED,
-        sa.tuple_(tasks.c.label_set_id, tasks.c.bot_id)
-        > sa.tuple_(sa.bindparam("after_set", type_=sa.Text()), sa.bindparam("after_bot", type_=sa.Text())),
-    )
-    .order_by(tasks.c.label_set_id, tasks.c.bot_id)
-    .limit(1)
-)
-_BEST_OF_KIND = Direct(
-    _ROW.where(
-        tasks.c.workspace_id == sa.bindparam("workspace"),
-        _QUEUED,
-        tasks.c.label_set_id == sa.bindparam("label_set"),
-        tasks.c.bot_id == sa.bindparam("bot"),
-        tasks.c.held.is_(None),
-    )
-    .order_by(tasks.c.priority.desc(), tasks.c.created_at, tasks.c.id)
-    .limit(1)
-)
 _GRANT = Direct(
     sa.update(tasks)
     .where(_HERE, _QUEUED, tasks.c.fence == sa.bindparam("seen"), tasks.c.cancel_requested_at.is_(None))
+    .where(tasks.c.held.is_(None))
     .values(
         state="running",
+        holding=sa.bindparam("holds", type_=sa.Boolean()),
         fence=tasks.c.fence + 1,
         runner_id=sa.bindparam("runner"),
         build_id=sa.bindparam("build"),
@@ -204,18 +198,30 @@ _REQUEUE = (
         updated_at=sa.bindparam("at"),
     )
 )
-_DUE = sa.select(tasks.c.workspace_id, tasks.c.id).where(_WAITING, tasks.c.not_before <= sa.bindparam("at"))
+_DUE = sa.select(tasks.c.workspace_id, tasks.c.id).where(_WAITING, _IS_FREE)
+_DUE = _DUE.where(tasks.c.not_before <= sa.bindparam("at"))
 _DUE = _DUE.order_by(tasks.c.not_before).limit(sa.bindparam("at_most", type_=sa.Integer()))
-_QUEUE = sa.update(tasks).where(_HERE, _WAITING).values(state="queued", updated_at=sa.bindparam("at"))
-_NEXT_DUE = sa.select(sa.func.min(tasks.c.not_before)).where(_WAITING)
+_QUEUE = sa.update(tasks).where(_HERE, _WAITING, _IS_FREE).values(state="queued", updated_at=sa.bindparam("at"))
+_NEXT_DUE = sa.select(sa.func.min(tasks.c.not_before)).where(_WAITING, _IS_FREE)
 _WORKSPACES_WITH_QUEUED = sa.select(tasks.c.workspace_id).where(_QUEUED).distinct()
 _INSERT = Insert(tasks)
 _FINISH = Update(
     tasks,
     _HERE & (tasks.c.state == sa.bindparam("from")) & (tasks.c.fence == sa.bindparam("seen")),
     state="finished",
+    held=None,
     fence=tasks.c.fence + sa.bindparam("more", type_=sa.Integer()),
     settled_at=sa.bindparam("at", type_=tasks.c.settled_at.type),
+    updated_at=sa.bindparam("at", type_=tasks.c.updated_at.type),
+)
+_TRY_AGAIN = Update(
+    tasks,
+    _HERE & (tasks.c.state == "running") & (tasks.c.fence == sa.bindparam("seen")),
+    fence=tasks.c.fence + sa.bindparam("more", type_=sa.Integer()),
+    runner_id=None,
+    build_id=None,
+    started_at=None,
+    reported_at=None,
     updated_at=sa.bindparam("at", type_=tasks.c.updated_at.type),
 )
 _NOTE = Update(
@@ -245,6 +251,7 @@ def next_round(tx: Transaction, workspace_id: str, number: int) -> int:
 def insert(tx: Transaction, workspace_id: str, task_id: str, values: Mapping[str, Any]) -> None:
     """Add a task."""
     row = {**values, "workspace_id": workspace_id, "id": task_id, "created_at": tx.now, "updated_at": tx.now}
+    row["ranked_at"] = ranked_at(values["priority"], max(tx.now, values.get("not_before") or tx.now))
     _INSERT.run(tx, row)
 
 
@@ -262,29 +269,10 @@ def placement_of(tx: Transaction, workspace_id: str, task_id: str) -> tuple[dict
     return row[0], row[1]
 
 
-def waiting_kinds(tx: Transaction, workspace_id: str) -> list[WaitingKind]:
-    """The distinct (needs, bot) of all queued tasks: one index probe each, however many tasks wait."""
-    kinds: list[WaitingKind] = []
-    after = {"workspace": workspace_id, "after_set": "", "after_bot": ""}
-    while True:
-        row = _NEXT_KIND.one(tx, after)
-        if row is None:
-            return kinds
-        kinds.append(WaitingKind(**row))
-        after = {**after, "after_set": kinds[-1].label_set_id, "after_bot": kinds[-1].bot_id}
-
-
-def best_of(tx: Transaction, workspace_id: str, kind: WaitingKind) -> TaskRow | None:
-    """The queued task of that kind which comes first: highest priority, then oldest."""
-    named = {"workspace": workspace_id, "label_set": kind.label_set_id, "bot": kind.bot_id}
-    row = _BEST_OF_KIND.one(tx, named)
-    return None if row is None else TaskRow(**row)
-
-
-def grant(tx: Transaction, task: TaskRow, runner_id: str, build_id: str) -> bool:
+def grant(tx: Transaction, task: TaskRow, runner_id: str, build_id: str, *, holds: bool = False) -> bool:
     """From queued to running, fence + 1; guarded by state, fence and no cancel (core.md D4)."""
     named = {"workspace": task.workspace_id, "task": task.id, "seen": task.fence, "runner": runner_id}
-    return _GRANT.run(tx, {**named, "build": build_id, "at": tx.now}) == 1
+    return _GRANT.run(tx, {**named, "build": build_id, "holds": holds, "at": tx.now}) == 1
 
 
 def started(tx: Transaction, workspace_id: str, task_id: str, fence: int, began: datetime) -> None:
@@ -294,9 +282,15 @@ def started(tx: Transaction, workspace_id: str, task_id: str, fence: int, began:
 
 
 def requeue(tx: Transaction, workspace_id: str, task_id: str, fence: int, more: int = 0) -> bool:
-    """From running to queued, after a void or for another try; `more` raises the fence at once (loss)."""
+    """From running to queued, after a void; `more` raises the fence at once (loss)."""
     named = {"workspace": workspace_id, "task": task_id, "seen": fence, "more": more, "at": tx.now}
     return tx.connection.execute(_REQUEUE, named).rowcount == 1
+
+
+def try_again(tx: Transaction, task: TaskRow, values: Mapping[str, Any], *, more: int = 0) -> bool:
+    """From running to the state in `values`, for another try; guarded by state and fence."""
+    named = {"workspace": task.workspace_id, "task": task.id, "seen": task.fence, "more": more, "at": tx.now}
+    return _TRY_AGAIN.run(tx, named, values)
 
 
 def finish(tx: Transaction, task: TaskRow, values: Mapping[str, Any], *, more: int = 0) -> bool:
@@ -311,17 +305,18 @@ def note(tx: Transaction, workspace_id: str, task_id: str, values: Mapping[str, 
 
 
 def queue_due(tx: Transaction, limit: int) -> list[tuple[str, str]]:
-    """Queue at most `limit` tasks whose moment has come, of all workspaces; (workspace, task) of each."""
+    """Queue at most `limit` tasks whose moment has come, and that wait for no task; (workspace, task) of each."""
     rows = tx.connection.execute(_DUE, {"at": tx.now, "at_most": limit}).all()
-    return [
-        (workspace_id, task_id)
-        for workspace_id, task_id in rows
-        if tx.connection.execute(_QUEUE, {"workspace": workspace_id, "task": task_id, "at": tx.now}).rowcount == 1
-    ]
+    return [(workspace_id, task_id) for workspace_id, task_id in rows if queue(tx, workspace_id, task_id)]
+
+
+def queue(tx: Transaction, workspace_id: str, task_id: str) -> bool:
+    """From waiting to queued; False when it does not wait, or waits for another task."""
+    return tx.connection.execute(_QUEUE, {"workspace": workspace_id, "task": task_id, "at": tx.now}).rowcount == 1
 
 
 def next_due(tx: Transaction) -> datetime | None:
-    """The earliest moment that any task waits for."""
+    """The earliest moment that any task waits for which waits for nothing else."""
     moment: datetime | None = tx.connection.execute(_NEXT_DUE).scalar()
     return moment
 

@@ -11,12 +11,15 @@ Rules for repositories that both engines obey:
 - take the aggregate's row (an UPDATE, or SELECT … FOR UPDATE) before you record its event.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
+
+from hub.storage.faults import is_of_store
 
 T = TypeVar("T")
 
@@ -65,10 +68,13 @@ class Transaction:
     readonly: bool = False
     recorded: list[NewEvent] = field(default_factory=list)
     is_sqlite: bool = field(init=False)
+    driver: Any = field(init=False)
+    """SQLite's own connection, for `hub.storage.direct`; None on PostgreSQL."""
 
     def __post_init__(self) -> None:
-        """Ask the dialect once, not at each statement."""
+        """Ask once, not at each statement."""
         self.is_sqlite = self.connection.dialect.name == "sqlite"
+        self.driver = self.connection.connection.driver_connection if self.is_sqlite else None
 
     def record(self, event: NewEvent) -> None:
         """Append one row to the event feed, in this transaction.
@@ -79,3 +85,23 @@ class Transaction:
         if self.readonly:
             raise RuntimeError("a query records nothing")
         self.recorded.append(event)
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """A part of this transaction that whatever it raises takes back, rows and events; the rest stays.
+
+        For a use case that tries several and tells what became of each; attempts do not nest. After the database's own
+        trouble (`is_of_store`) nothing of the transaction can stay: let that through.
+        """
+        events = len(self.recorded)
+        self.connection.exec_driver_sql("SAVEPOINT attempt")
+        try:
+            yield
+        except Exception as error:
+            if is_of_store(error):
+                raise
+            self.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT attempt")
+            self.connection.exec_driver_sql("RELEASE SAVEPOINT attempt")
+            del self.recorded[events:]
+            raise
+        self.connection.exec_driver_sql("RELEASE SAVEPOINT attempt")

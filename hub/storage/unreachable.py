@@ -6,6 +6,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from hub.storage.address import Address
+from hub.storage.sqlite.connection import error_code
 
 
 class CannotOpen(Exception):  # noqa: N818 - a state of the database, told to a person
@@ -20,7 +21,7 @@ def explained(error: Exception, address: Address) -> CannotOpen:
 
 
 def _of_file(error: Exception, path: Path) -> str:
-    code = getattr(_root(error), "sqlite_errorcode", 0) & 0xFF
+    code = error_code(error)
     if code == sqlite3.SQLITE_NOTADB:
         return f"{path} is no SQLite database, or it is damaged: restore it from a backup, or give another --data"
     if code == sqlite3.SQLITE_FULL:

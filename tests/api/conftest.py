@@ -10,14 +10,14 @@ from tests.support.clock import FakeClock
 
 
 @pytest.fixture
-async def world(clock: FakeClock, tmp_path: Path) -> AsyncIterator[ApiWorld]:
+async def world(sqlite_url: str, clock: FakeClock, tmp_path: Path) -> AsyncIterator[ApiWorld]:
     """A hub with two workspaces, on SQLite."""
-    async with api_world(f"sqlite:///{tmp_path / 'hub.db'}", clock, tmp_path / "data") as made:
+    async with api_world(sqlite_url, clock, tmp_path / "data") as made:
         yield made
 
 
 @pytest.fixture
-async def each_world(empty_database_url: str, clock: FakeClock, tmp_path: Path) -> AsyncIterator[ApiWorld]:
+async def each_world(database_url: str, clock: FakeClock, tmp_path: Path) -> AsyncIterator[ApiWorld]:
     """The same, on each engine in turn."""
-    async with api_world(empty_database_url, clock, tmp_path / "data") as made:
+    async with api_world(database_url, clock, tmp_path / "data") as made:
         yield made

@@ -135,3 +135,39 @@ async def test_one_tokens_keys_are_not_anothers(world: ApiWorld) -> None:
     one = await world.call("POST", "/tasks", json={"automation": "invoices"}, headers=key)
     two = await world.call("POST", "/tasks", "operator", json={"automation": "invoices"}, headers=key)
     assert one[1]["id"] != two[1]["id"]
+
+
+async def test_a_task_waits_for_others_and_shows_which(each_world: ApiWorld) -> None:
+    """Issue 5, `after`: by number or id; shown with the end of each, in lists too; why names the open ones."""
+    world = each_world
+    await world.new_task()
+    other = await world.new_task()
+    wanted = {"automation": "invoices", "after": {"tasks": [1, other["id"]], "when": "finished"}}
+    status, task = await world.call("POST", "/tasks", json=wanted)
+    assert (201, "waiting", "finished") == (status, task["state"], task["after"]["when"])
+    assert [1, 2] == [one["number"] for one in task["after"]["tasks"]]
+    await world.call("POST", "/tasks/1/cancel", json={})
+    (shown, *_) = (await world.get("/tasks"))["items"]
+    assert [("finished", "canceled"), ("queued", None)] == [
+        (one["state"], one["outcome"]) for one in shown["after"]["tasks"]
+    ]
+    ((code, message),) = [(one["code"], one["message"]) for one in (await world.get("/tasks/3/why"))["reasons"]]
+    assert ("prerequisite", True) == (code, "1 of its 2 prerequisites to finish: 2 (invoices, queued)" in message)
+    await world.call("POST", "/tasks/2/cancel", json={})
+    assert "queued" == (await world.get("/tasks/3"))["state"]
+    assert (await world.get("/tasks/1"))["after"] is None
+
+
+async def test_every_fault_of_what_a_task_waits_for_is_told_at_once(world: ApiWorld) -> None:
+    await world.new_task()
+    for tasks, fields in (
+        ([1, "1", "tsk_gone", 2], {"after.tasks.1", "after.tasks.2", "after.tasks.3"}),
+        ([], {"after.tasks"}),
+        ([f"tsk_{number}" for number in range(30_000)], {f"after.tasks.{n}" for n in range(100)} | {"after.tasks"}),
+    ):
+        status, problem = await world.call("POST", "/tasks", json={"automation": "invoices", "after": {"tasks": tasks}})
+        assert (422, fields) == (status, {one["field"] for one in problem["errors"]})
+    for odd in ({"tasks": [True]}, {"tasks": [1], "when": "never"}, {"tasks": 1}, {}):
+        status, _ = await world.call("POST", "/tasks", json={"automation": "invoices", "after": odd})
+        assert 422 == status
+    assert 1 == len((await world.get("/tasks"))["items"])

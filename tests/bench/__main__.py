@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import connections, machine, starts, work
+from tests.bench import connections, items, machine, placement, starts, triggers, work
 from tests.bench.figures import table
 from tests.bench.masking import masking
 from tests.support.rig import Rig
@@ -27,12 +27,33 @@ class Rounds:
     idle_s: float = 30
     starts: int = 3
     masking_s: float = 1.0
+    placed: int = 1000
+    triggers: int = 10_000
+    trigger_s: float = 60
+    herd: int = 1000
+    items: int = 100_000
+    items_s: float = 5
     plain: int = 1000
     tls: int = 1000
 
 
 QUICK = Rounds(
-    dispatch=20, tasks=100, live=40, lines=200_000, prints=30_000, idle_s=8, starts=1, masking_s=0.2, plain=250, tls=0
+    dispatch=20,
+    tasks=100,
+    live=40,
+    lines=200_000,
+    prints=30_000,
+    idle_s=8,
+    starts=1,
+    masking_s=0.2,
+    placed=200,
+    triggers=1000,
+    trigger_s=10,
+    herd=200,
+    items=5000,
+    items_s=2,
+    plain=250,
+    tls=0,
 )
 
 
@@ -53,6 +74,10 @@ async def measure(folder: Path, rounds: Rounds) -> dict[str, float]:
             measured |= await bench.idle(rounds.idle_s)
             measured |= bench.memory()
         measured |= await starts.hub_start(rig, rounds.starts)
+    measured |= await placement.measure(folder, rounds.placed)
+    measured |= await triggers.lateness(folder, rounds.triggers, rounds.trigger_s)
+    measured |= await triggers.herd(folder, rounds.herd)
+    measured |= await items.measure(folder / "items", rounds.items, rounds.items_s)
     if rounds.plain:
         measured["kb_per_connection"] = await connections.measure(rounds.plain, tls=False)
     if rounds.tls:

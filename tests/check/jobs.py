@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# Known suites, the quick ones first; a folder that is not named here comes after them.
-_ORDER = ("unit", "wire", "property", "storage", "simulation", "scenario", "fault", "browser")
+# The quick suites first, for who waits; those of one job a file last, so that no long job runs alone at the end.
+_FIRST = ("wire", "unit", "property", "storage", "simulation", "runner")
+_LAST = ("scenario", "fault", "browser")
 _NO_SUITES = frozenset({"support", "check"})
 _TYPED = ("agent", "hub")
-# These mostly wait for processes and clocks; one job a file lets two of them wait at once.
+# These mostly wait for processes and clocks; one job a file lets several of them wait at once.
 _BY_FILE = frozenset({"scenario", "fault"})
 _NOT_FAST = frozenset({"storage", "simulation", "scenario", "fault", "browser"})
 
@@ -47,27 +48,33 @@ def _mypy(platform: str, folders: tuple[str, ...]) -> Job:
 
 
 def _suites(results: Path, *, fast: bool) -> Iterator[Job]:
+    for number, (name, paths) in enumerate(_suite_paths()):
+        counts = results / f"{name.replace('/', '-')}.jsonl"
+        options = ["-q", "--no-header", "-p", "tests.support.counts", "--counts-file", str(counts)]
+        # A folder of its own, with a short name for the sockets in it: pytest's usual one is tidied up by each of its
+        # processes, and two that tidy at once meet on the way.
+        options += ["--basetemp", str(results / str(number))]
+        chosen = ["-m", "not slow and not browser"] if fast else []
+        command = _python("pytest", *options, *chosen, *paths)
+        yield Job(name=name, command=command, counts=counts, is_fast=name.partition("/")[0] not in _NOT_FAST)
+
+
+def _suite_paths() -> Iterator[tuple[str, list[str]]]:
     tests = ROOT / "tests"
-    yield _suite("layers", sorted(f"tests/{file.name}" for file in tests.glob("test_*.py")), results, fast=fast)
+    yield "layers", sorted(f"tests/{file.name}" for file in tests.glob("test_*.py"))
     folders = {file.relative_to(tests).parts[0] for file in tests.rglob("test_*.py") if file.parent != tests}
     for name in sorted(folders - _NO_SUITES, key=_rank):
         if name in _BY_FILE:
             files = sorted(file.relative_to(ROOT) for file in (tests / name).rglob("test_*.py"))
-            yield from (_suite(f"{name}/{file.stem[5:]}", [str(file)], results, fast=fast) for file in files)
+            yield from ((f"{name}/{file.stem[5:]}", [str(file)]) for file in files)
         else:
-            yield _suite(name, [f"tests/{name}"], results, fast=fast)
-
-
-def _suite(name: str, paths: list[str], results: Path, *, fast: bool) -> Job:
-    counts = results / f"{name.replace('/', '-')}.jsonl"
-    options = ["-q", "--no-header", "-p", "tests.support.counts", "--counts-file", str(counts)]
-    chosen = ["-m", "not slow and not browser"] if fast else []
-    command = _python("pytest", *options, *chosen, *paths)
-    return Job(name=name, command=command, counts=counts, is_fast=name.partition("/")[0] not in _NOT_FAST)
+            yield name, [f"tests/{name}"]
 
 
 def _rank(name: str) -> tuple[int, str]:
-    return (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)
+    if name in _LAST:
+        return (len(_FIRST) + 1 + _LAST.index(name), name)
+    return (_FIRST.index(name) if name in _FIRST else len(_FIRST), name)
 
 
 def _python(module: str, *arguments: str) -> tuple[str, ...]:

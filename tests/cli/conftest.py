@@ -11,9 +11,9 @@ from tests.support.typed import Typed, typing_in
 
 
 @pytest.fixture
-async def world(clock: FakeClock, tmp_path: Path) -> AsyncIterator[ApiWorld]:
+async def world(sqlite_url: str, clock: FakeClock, tmp_path: Path) -> AsyncIterator[ApiWorld]:
     """A hub with two workspaces, on SQLite."""
-    async with api_world(f"sqlite:///{tmp_path / 'hub.db'}", clock, tmp_path / "data") as made:
+    async with api_world(sqlite_url, clock, tmp_path / "data") as made:
         yield made
 
 

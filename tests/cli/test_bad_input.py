@@ -19,7 +19,7 @@ WRONG: tuple[tuple[tuple[str, ...], int, str], ...] = (
     # words that are no command, no option, or miss something
     (("rnu",), 2, "there is no command 'rnu'. Did you mean run?"),
     (("task", "shwo"), 2, "No such command 'shwo'. Did you mean 'show'?"),
-    (("run", "invoices", "--frob"), 2, "No such option: --frob. See botyard run --help."),
+    (("run", "invoices", "--zyx"), 2, "No such option: --zyx. See botyard run --help."),
     (("run",), 2, "Missing argument 'label'. See botyard run --help."),
     (("automation", "create", "x"), 2, "Missing option '--bot'."),
     (("automation", "edit", "invoices"), 2, "nothing to change was named"),
@@ -99,7 +99,7 @@ WRONG: tuple[tuple[tuple[str, ...], int, str], ...] = (
     (("login", "ftp://x"), 2, "'ftp://x' is no address of a hub; say something like https://hub.example:8040."),
     (("login", "http://h:abc"), 2, "'http://h:abc' is no address of a hub"),
     (("login", "http://h/api/v1"), 2, "has a path, and a hub's address has none; say http://h."),
-    (("login", "http://127.0.0.1:9", "--token-file", "{file}"), 7, "(Connection refused). Is it running? botyard hub"),
+    (("login", "http://127.0.0.1:9", "--token-file", "{file}"), 7, "(Connection refused). Is it running? botyard up"),
 )
 
 

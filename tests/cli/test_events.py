@@ -31,7 +31,8 @@ async def test_they_are_narrowed_by_type_task_and_time(world: ApiWorld, typed: T
         answer = await typed("events", "--json", *words)
         return [(event["kind"], event["subject"]) for event in map(json.loads, answer.out.splitlines())]
 
-    assert ([], b"none\n") == (await kinds("--type", "tsk"), (await typed("events", "--type", "tsk")).out)
+    assert ([], b"none\n") == (await kinds("--type", "runner"), (await typed("events", "--type", "runner")).out)
+    assert "did you mean task?" in (await typed("events", "--type", "tsak")).err
     created = await kinds("--type", "task.created")
     assert ["task.created"] * 2 == [kind for kind, _ in created]
     assert created == [one for one in await kinds("--type", "task") if one[0] == "task.created"]

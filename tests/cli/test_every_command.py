@@ -55,6 +55,14 @@ async def test_every_command_has_help_with_an_example(typed: Typed, words: tuple
     assert f"botyard {words[0]}" in answer.text
 
 
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_example_can_be_pasted(words: tuple[str, ...]) -> None:
+    """A command a line, whole: two joined in one, or one that the help wraps, can't be copied."""
+    parts = [part.strip() for part in (COMMANDS[words].epilog or "").split("\n\n")]
+    lines = [part for part in parts if "\n" not in part and "botyard " in part]
+    assert [] == [line for line in lines if "; botyard" in line or len(line) > 95]
+
+
 @pytest.mark.parametrize("words", [words for words in COMMANDS if words not in PRINTS_NO_RESULT], ids=" ".join)
 def test_every_command_that_prints_something_takes_json(words: tuple[str, ...]) -> None:
     """Issue 3, part 6: `--json` everywhere; a new command without it fails here."""

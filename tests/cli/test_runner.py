@@ -1,10 +1,17 @@
 """`botyard runner`: what it does, drained, resumed, revoked."""
 
 import asyncio
+from contextlib import nullcontext
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
+
+import pytest
+from yarl import URL
 
 from agent.wire.messages import Stamp
+from hub.services.screens import Picture, Screens
 from hub.storage.transaction import Done, NewEvent, Transaction
 from tests.support.api_hub import BUILD, RUNNER, ApiWorld
 from tests.support.typed import Typed
@@ -93,3 +100,48 @@ async def typed_event(world: ApiWorld) -> None:
 def _record(event: NewEvent, tx: Transaction) -> Done[None]:
     tx.record(event)
     return Done(None)
+
+
+async def test_show_says_in_one_place_why_it_gets_no_work(world: ApiWorld, typed: Typed) -> None:
+    """Each reason with since when and what ends it; the list has a word of it."""
+    fault = {"code": "locked", "message": "", "remedy": "unlock it.", "since": world.clock.now().isoformat()}
+    desktop = {"slot": 0, "kind": "x11", "name": ":0", "width": 1920, "height": 1080, "faults": [fault]}
+    condition = {"type": "condition", "desktops": [desktop], "applications": ["browser"], "faults": []}
+    await world.update("runners", RUNNER, condition=condition, condition_at=world.clock.now())
+    world.offer_slot()
+    assert "(locked)" in (await typed("runner", "list")).text
+    shown = (await typed("runner", "show", "desk-1")).text
+    for words in (
+        "not all work because:",
+        "unfit: Its desktop :0 is locked since",
+        "(only what needs this desktop)",
+        "unlock it.",
+        "slot 0: desktop :0 (x11 1920x1080): locked",
+        "browser",
+    ):
+        assert words in shown, shown
+    await typed("runner", "drain", "desk-1", "--reason", "updates")
+    drained = (await typed("runner", "show", "desk-1")).text
+    assert "no work because:" in drained
+    assert "It is drained: updates (by" in drained
+    assert "botyard runner resume desk-1." in drained
+
+
+async def test_watch_takes_the_first_slot_with_a_desktop(
+    world: ApiWorld, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And says which, where there are several; bots of the other slots run in the background."""
+    # No runner is linked to this world: every desktop shows a picture at once.
+    view = SimpleNamespace(first=AsyncMock(return_value=Picture(number=1, png=b"")))
+    monkeypatch.setattr(Screens, "look", lambda *_: nullcontext(view))
+    await world.update("runners", RUNNER, hub_id=world.hub.identity.hub_id)
+    for slots, words in (((2,), ""), ((3, 1), "the desktop of slot 1; --desktop takes another: 3")):
+        desktops = [{"slot": slot, "kind": "x11", "name": f":{slot}", "faults": []} for slot in slots]
+        condition = {"type": "condition", "desktops": desktops, "applications": [], "faults": []}
+        await world.update("runners", RUNNER, slots=4, condition=condition, condition_at=world.clock.now())
+        answer = await typed("runner", "watch", "desk-1")
+        assert answer.code == 0, answer.err
+        async with world.client.get(world.url + URL(answer.text.strip()).path) as page:
+            assert f"desktop of slot {min(slots)}," in await page.text()
+        assert words in answer.err
+        assert ("the desktop of slot" in answer.err) == bool(words)

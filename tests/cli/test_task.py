@@ -18,7 +18,9 @@ async def test_task_show_has_what_scripts_rely_on(world: ApiWorld, typed: Typed)
     assert ("finished", "failed", "exit_code", 7, "m", None) == tuple(
         shown[name] for name in ("state", "outcome", "reason", "exit_code", "message", "totals")
     )
-    assert {"lines": 1, "bytes": 4, "sha256": "a" * 64, "complete": True, "state": "complete"} == shown["output"]
+    said = {"says": "complete, verified", "gaps": []}
+    known = {"lines": 1, "bytes": 4, "sha256": "a" * 64, "complete": True, "state": "complete"}
+    assert known | said == shown["output"]
     assert "failed (exit_code) exit code 7 - m" in (await typed("task", "show", "1")).out.decode()
 
 
@@ -29,6 +31,17 @@ async def test_tasks_are_ended_and_run_again(world: ApiWorld, typed: Typed) -> N
     assert 2 == (await world.get(f"/tasks/{again}"))["round"]
     assert b"all 1 slots" in (await typed("task", "why", "1")).out or b"busy" in (await typed("task", "why", "1")).out
     assert b"1.2: canceled\n" == (await typed("task", "kill", "1")).out
+
+
+async def test_what_has_finished_is_not_ended_again(world: ApiWorld, typed: Typed) -> None:
+    """R70: cancel, kill and interrupt say in one line that it is over already, and exit as every conflict does."""
+    task = await world.new_task()
+    await world.begin(task["id"])
+    await world.settle(task["id"], outcome="failed", reason="exit_code", exit_code=7)
+    for verb in ("cancel", "kill", "interrupt"):
+        told = await typed("task", verb, "1")
+        line = f"botyard: Task 1 has finished (failed); there is nothing to {verb}.\n"
+        assert (told.code, told.out, told.err) == (1, b"", line)
 
 
 async def test_what_a_table_shows_can_be_typed_back(world: ApiWorld, typed: Typed) -> None:

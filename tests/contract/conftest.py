@@ -9,7 +9,7 @@ from tests.support.maestro_hub import MaestroWorld, maestro_world
 
 
 @pytest.fixture
-async def world(empty_database_url: str, clock: FakeClock) -> AsyncIterator[MaestroWorld]:
+async def world(database_url: str, clock: FakeClock) -> AsyncIterator[MaestroWorld]:
     """A hub's /api/v2 on a real store, once for each engine."""
-    async with maestro_world(empty_database_url, clock) as made:
+    async with maestro_world(database_url, clock) as made:
         yield made

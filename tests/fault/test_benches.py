@@ -13,6 +13,7 @@ import pytest
 from agent.builds_port import Builds
 from agent.daemon.benches import NO_ZYGOTE, Benches
 from agent.process import command_of, descendants
+from agent.shims import SystemShims
 from agent.slots import Slots
 from tests.support.waiting import eventually
 
@@ -55,7 +56,7 @@ async def running(benches: Benches) -> AsyncIterator[None]:
 async def test_a_zygote_that_ends_while_a_slot_is_emptied_costs_no_daemon() -> None:
     """The slot waits for the next zygote; the daemon, and with it every other bot's keeper, goes on."""
     builds, slots = Emptying(), Slots(1)
-    benches = builds.benches = Benches(slots, cast("Builds", builds), lambda: None)
+    benches = builds.benches = Benches(slots, cast("Builds", builds), SystemShims(), lambda: None)
     async with running(benches):
         await eventually(lambda: bool(slots.free()), within=20, saying="the slot is ready with another zygote")
     assert builds.kills == 0

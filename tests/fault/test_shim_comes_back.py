@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -13,8 +14,9 @@ import pytest
 from agent.process_watch import wait_gone
 from agent.shim.handover import IDLE, open_pair, send_order
 from agent.shim.verdict import VerdictKind
+from agent.shims_port import ZygoteGone
 from tests.support.shims import DESK, Bot, ShimHome, output_of, python, shim_home
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, seconds
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the shim of Linux")
 
@@ -56,6 +58,27 @@ async def test_a_shim_serves_one_bot_after_the_other(tmp_path: Path) -> None:
             outputs.append(output_of(bot.folder))
         assert len(set(pids)) == 1
         assert outputs == [b"0\n", b"1\n", b"2\n", b"3\n", b"4\n"]
+
+
+async def test_a_shim_that_comes_back_as_the_patience_for_it_ends_is_taken(tmp_path: Path) -> None:
+    """D2, §2: on a loop that stood still both come in one turn; a slot that then waited on gave no credit any more."""
+    async with shim_home(tmp_path, slots=0) as home:
+        bot = await _run(home, "import time; time.sleep(0.2)")
+        taking = asyncio.create_task(home.zygote.take())
+        await asyncio.sleep(0)  # it waits for the shim now, for 30 ms of the loop's time
+        select.select([bot.shim.fileno()], [], [], 20)  # the loop stands still
+        taken = await asyncio.wait_for(taking, seconds(10))
+        assert taken.pid == bot.shim.pid
+        taken.close()
+
+
+async def test_a_zygote_that_is_found_dead_by_who_asks_it_is_told(tmp_path: Path) -> None:
+    """D2, §2: the end is seen by the request first on a loop that was busy; nobody waits for its answer for ever."""
+    async with shim_home(tmp_path, slots=0) as home:
+        os.kill(home.zygote.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, home.zygote.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - the loop is to stand still
+        with pytest.raises(ZygoteGone):
+            await asyncio.wait_for(home.zygote.take(), seconds(10))
 
 
 async def test_nothing_of_an_order_reaches_the_next(tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from agent.home import Home
 from agent.process import find_by_execution_id, kill_leftovers, open_process, same_process
 from agent.process_watch import is_gone, wait_gone
 from agent.shim.client import DoorbellKind, ShimClient, ShimGone, ShimRefused
 from agent.shim.exit_file import read_exit
 from agent.shim.order import Role
 from agent.wire.words import StopCause
-from tests.support.shims import DISK, ShimHome, is_whole, output_of, python, verdict_of
+from tests.support.shims import DISK, ShimHome, is_whole, output_of, python, shim_home, verdict_of
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the shim of Linux")
@@ -125,6 +126,18 @@ time.sleep(600)
     await eventually(lambda: len(find_by_execution_id(folder.name)) == 1)
     assert kill_leftovers(folder.name, verdict.boot_ns) == []
     await eventually(lambda: not find_by_execution_id(folder.name))
+
+
+async def test_neither_zygote_nor_shim_keeps_the_home_locked(tmp_path: Path) -> None:
+    """core.md §2: the idle shim closes the home lock: an inherited flock stops the next daemon while a bot runs."""
+    locked = Home.lock(tmp_path / "home", DISK)
+    async with shim_home(tmp_path / "executions") as shims:
+        bot = await shims.start("import time; time.sleep(20)")
+        # when its daemon is gone, the next one gets the home: it is refused while anybody holds the lock
+        locked.release()
+        Home.lock(tmp_path / "home", DISK).release()
+        await bot.link.kill()
+        await bot.ends()
 
 
 def test_leftovers_older_than_the_verdict_are_spared() -> None:

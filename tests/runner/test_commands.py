@@ -111,7 +111,7 @@ async def test_what_only_a_person_can_mend_ends_with_78(
     # a spool of a newer version
     (runner.home / "spool.db").write_bytes(b"x" * 4096)
     code, _, err = await command("run", "--home", str(runner.home))
-    assert (code, err.endswith("it was left as it is\n")) == (78, True), err
+    assert (code, "it was left as it is" in err) == (78, True), err
 
 
 async def test_help_shows_examples() -> None:

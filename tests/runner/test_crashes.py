@@ -10,13 +10,17 @@ from pathlib import Path
 import psutil
 import pytest
 
+from agent.checked import seal
 from agent.daemon.control import ask
+from agent.shim.verdict import VerdictKind
 from agent.wire.messages import StopOrder
 from agent.wire.words import ExitKind, GapReason, StopCause, VoidReason
 from tests.runner.conftest import Ready, credit, hub_and_runner
 from tests.support.bots import LINES, REPORT, STUBBORN, lines
+from tests.support.heard import Heard
 from tests.support.runner import RunnerProcess
-from tests.support.scripted_hub import Heard, ScriptedHub
+from tests.support.scripted_hub import ScriptedHub
+from tests.support.shims import verdict_of
 from tests.support.waiting import eventually
 
 COUNT = 400
@@ -183,7 +187,7 @@ async def test_an_order_without_verdict_is_void_after_a_restart(
         "slot": 0,
         "work": order.work.model_dump(mode="json"),
     }
-    (folder / "order.json").write_text(json.dumps(stored))
+    (folder / "order.json").write_bytes(seal(json.dumps(stored).encode()))
     half = folder.with_name("exe_" + "f" * 32)
     half.mkdir()
 
@@ -194,6 +198,9 @@ async def test_an_order_without_verdict_is_void_after_a_restart(
     heard = hub.heard[order.execution_id]
     await eventually(lambda: heard.kinds() == ["void"], within=20)
     assert heard.body("void").reason is VoidReason.DAEMON_RESTARTED
+    # and its shim, if it lived after all, could not link `started` any more
+    assert (verdict := verdict_of(folder)) is not None
+    assert verdict.kind is VerdictKind.VOID
     assert [(one.execution_id, one.verdict) for one in hub.resumes[-1]] == [(order.execution_id, "void")]
     # and what never had an order is gone
     assert not half.exists()

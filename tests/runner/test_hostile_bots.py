@@ -9,10 +9,11 @@ import pytest_asyncio
 
 from agent.wire.facts import FinalFact
 from agent.wire.messages import Start
-from agent.wire.words import ExitKind
+from agent.wire.words import ExitKind, GapReason
 from tests.runner.conftest import Ready
+from tests.support.heard import Heard
 from tests.support.runner import RunnerProcess
-from tests.support.scripted_hub import Heard, ScriptedHub
+from tests.support.scripted_hub import ScriptedHub
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -129,10 +130,15 @@ open(deep + '/x' , 'w').write('deep')
 
 
 async def test_a_bot_that_removes_its_own_folder_at_once(hub: ScriptedHub, ready: Ready) -> None:
-    """D1: nothing of it can be known any more, and that is what is told."""
+    """C6, R27: its end is known all the same; what was lost of its output is told to the byte, with the reason."""
     body = FOLDER + "import shutil\nshutil.rmtree(folder, ignore_errors=True)\nprint('gone')\nsys.exit(3)"
     _, heard = await ended(hub, ready, body)
-    assert heard.kinds() == ["started", "exit", "final"]
+    assert heard.kinds() == ["started", "said", "exit", "final"]
+    assert (ExitKind.NORMAL, 3) == (heard.body("exit").how, heard.body("exit").code)
+    assert [(0, len("gone\n"), GapReason.DISK)] == [
+        (gap.start, gap.bytes, gap.reason) for gap in heard.body("final").gaps
+    ]
+    assert "may be damaged" in heard.body("said").annotations[0].text
 
 
 async def test_a_bot_that_removes_its_own_folder_and_goes_on(hub: ScriptedHub, ready: Ready) -> None:

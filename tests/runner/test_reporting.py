@@ -11,8 +11,9 @@ from agent.wire.limits import SUMMARY_MAX_BYTES
 from agent.wire.messages import Start
 from agent.wire.words import ExitKind, StopCause
 from tests.runner.conftest import Ready
+from tests.support.heard import Heard
 from tests.support.runner import RunnerProcess
-from tests.support.scripted_hub import Heard, ScriptedHub
+from tests.support.scripted_hub import ScriptedHub
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

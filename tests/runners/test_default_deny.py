@@ -7,8 +7,10 @@ import pytest
 from aiohttp import WSMsgType
 
 from agent.wire.codec import decode_to_runner, encode
+from agent.wire.condition import Condition
 from agent.wire.facts import Gap, make_fact
 from agent.wire.messages import (
+    Buried,
     Bye,
     FactAck,
     Heartbeat,
@@ -24,8 +26,10 @@ from agent.wire.messages import (
     SlotBusy,
     SlotFree,
     Start,
+    Stone,
     ToHub,
 )
+from agent.wire.watching import FilesFound, FolderTold, FoundFile
 from agent.wire.words import GapReason, PreparationState
 from tests.runners.conftest import BUILD, LinkWorld
 from tests.support.clock import START
@@ -34,6 +38,7 @@ from tests.support.waiting import seconds
 from tests.support.work_world import held, hello_of, report, started
 
 EXECUTION = "exe_" + "5" * 32
+FILE = FoundFile(path="/in/a.csv", device=1, inode=2, mtime_ns=3, size=4)
 LINES = b"one\ntwo\n"
 TYPES = {model.model_fields["type"].default for model in get_args(get_args(ToHub)[0])}
 
@@ -43,6 +48,7 @@ def one_of_each(execution_id: str, fence: int) -> Mapping[str, ToHub]:
     messages: tuple[ToHub, ...] = (
         hello_of("rnr_" + "5" * 32, join=1),
         Held(execution_id=execution_id, fence=fence, verdict="started", last_fact=1, output_bytes=0),
+        Buried(stones=(Stone(execution_id=execution_id, task_id="tsk_" + "5" * 32, fence=fence, outcome="lost"),)),
         ResumeEnd(prepared=(BUILD,)),
         SlotFree(slot=0, generation=1, stamp=stamp_now()),
         SlotBusy(slot=0, generation=1),
@@ -50,6 +56,9 @@ def one_of_each(execution_id: str, fence: int) -> Mapping[str, ToHub]:
         OutputGap(execution_id=execution_id, gap=Gap(start=0, bytes=5, reason=GapReason.DISK)),
         Preparation(build_id=BUILD, state=PreparationState.FAILED, message="forged", permanent=True),
         Progress(execution_id=execution_id, fence=fence, percent=99, text="forged", at=START),
+        FilesFound(number=1, trigger_id="trg_" + "5" * 32, revision="5" * 16, files=(FILE,)),
+        FolderTold(number=2, trigger_id="trg_" + "5" * 32, revision="5" * 16, trouble="forged"),
+        Condition(applications=("browser",)),
         Heartbeat(number=1, stamp=stamp_now()),
     )
     return {message.type: message for message in messages}

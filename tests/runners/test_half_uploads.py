@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from agent.ports import SystemDisk
-from agent.ports.files import AppendFile
+from agent.ports.files import AppendFile, SystemAppendFile
 from hub.errors import Unavailable
 from hub.runners.uploads import ORPHAN_S, SWEEP_EVERY_S, Part, Uploads
 from hub.storage.blobs import FolderBlobs
@@ -39,6 +39,41 @@ class FullDisk(SystemDisk):
         return cast(
             "AppendFile", SimpleNamespace(write=write, size=file.size, truncate=file.truncate, close=file.close)
         )
+
+
+class FailsOnce(SystemDisk):
+    """A disk whose first sync of a file finds no room."""
+
+    def open_append(self, path: Path) -> AppendFile:
+        """As the machine's, but for that sync."""
+        return _FailsOnceFile(path, self)
+
+    has_failed = False
+
+
+class _FailsOnceFile(SystemAppendFile):
+    def __init__(self, path: Path, disk: FailsOnce) -> None:
+        super().__init__(path)
+        self._disk = disk
+
+    def sync(self) -> None:
+        """Fail the first time."""
+        if not self._disk.has_failed:
+            self._disk.has_failed = True
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().sync()
+
+
+class CountsSyncs(SystemDisk):
+    """A disk that remembers which folders were synced."""
+
+    def __init__(self) -> None:
+        self.synced: list[Path] = []
+
+    def sync_folder(self, path: Path) -> None:
+        """As the machine's."""
+        super().sync_folder(path)
+        self.synced.append(path)
 
 
 class Body:
@@ -107,3 +142,26 @@ async def test_a_full_disk_is_told_and_what_came_is_gone_on_with(tmp_path: Path,
     blob = await mended.take(WORKSPACE, whole, Part(start=4, total=12), rest)
     assert blob is not None
     assert b"halfand more" == b"".join(blobs.read(blob.sha256))
+
+
+def test_of_what_could_not_be_synced_nothing_counts(tmp_path: Path) -> None:
+    """R16, R53, G1: a second sync would say yes of bytes that the first has lost, so the runner begins anew."""
+    blobs = FolderBlobs(tmp_path / "blobs", FailsOnce())
+    file = tmp_path / "whole"
+    file.write_bytes(b"all of it")
+    digest = hashlib.sha256(b"all of it").hexdigest()
+    with pytest.raises(OSError, match="No space"):
+        blobs.take(file, digest)
+    assert b"" == file.read_bytes()
+    assert blobs.take(file, digest) is None
+    assert blobs.size(digest) is None
+
+
+def test_a_blob_that_is_there_is_made_durable_by_who_brings_it_again(tmp_path: Path) -> None:
+    """R53, G1: who put it there may have died before the folder's sync; as with a verdict that another wrote (D1)."""
+    disk = CountsSyncs()
+    blobs = FolderBlobs(tmp_path / "blobs", disk)
+    first = blobs.add([b"same"])
+    disk.synced.clear()
+    assert first == blobs.add([b"same"])
+    assert tmp_path / "blobs" / first.sha256[:2] in disk.synced

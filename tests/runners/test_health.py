@@ -2,7 +2,7 @@
 
 import pytest
 
-from hub.errors import Unavailable
+from hub.storage.store import StoreUnavailable
 from tests.runners.conftest import LinkWorld
 
 PATHS = ("/healthz", "/readyz", "/metrics")
@@ -32,7 +32,7 @@ async def test_a_hub_whose_database_is_away_lives_and_is_not_ready(
     """A load balancer looks elsewhere; a service manager does not restart what a restart can't mend."""
 
     async def away(*_: object) -> None:
-        raise Unavailable("store", "the database is not reached")
+        raise StoreUnavailable("store_down", "the database is not reached")
 
     monkeypatch.setattr(type(world.hub.store), "read", away)
     assert 200 == (await ask(world, "/healthz"))[0]

@@ -54,7 +54,7 @@ async def test_files_come_in_every_case(tmp_path: Path) -> None:
     async with Rig(tmp_path) as rig:
         await rig.add_runner("desk-1", "--slots", "5")
         await rig.deploy("leaver", {"main.py": LEAVER})
-        await rig.botyard("automation", "create", "hurried", "--bot", "leaver", "--run-limit", "3")
+        await rig.botyard("automation", "create", "hurried", "--bot", "leaver", "--run-limit", "3s")
         labels = {"killed": "leaver", "canceled": "leaver", "timed_out": "hurried", "lost": "leaver", "fine": "leaver"}
         tasks = {case: await rig.submit(label, go=str(tmp_path / case)) for case, label in labels.items()}
         for task_id in tasks.values():

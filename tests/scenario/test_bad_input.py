@@ -4,10 +4,8 @@ Run with ``-s`` for the tables: situation and sentence.
 """
 
 import sqlite3
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
@@ -18,6 +16,7 @@ from tests.support.certificates import Authority
 from tests.support.free_ports import free_port
 from tests.support.rig import Answer, Rig
 from tests.support.scripted_runner import ScriptedRunner
+from tests.support.small_disk import fill, small_disk
 from tests.support.table import Sentences
 from tests.support.waiting import eventually
 
@@ -186,32 +185,6 @@ async def test_a_task_that_cannot_be_run_says_why(tmp_path: Path) -> None:
     said.check()
 
 
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A file system of its own, that is soon full."""
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a small disk needs root")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """Take all room that is left there."""
-    path = folder / "filler"
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError:
-            return path
-
-
 async def test_a_full_disk_says_so_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
     """R27: nothing that was told as done is lost, nothing half done is left, no restart is needed at the runner."""
     said = Sentences()
@@ -240,10 +213,22 @@ async def test_a_hub_whose_disk_fills_refuses_and_comes_back(tmp_path: Path) -> 
         (tmp_path / "data").symlink_to(disk / "data")
         (disk / "data").mkdir(mode=0o700)
         async with Rig(tmp_path) as rig:
+            await rig.send("POST", "/api/v1/queues", {"label": "big"})
             filler = fill(disk)
+
+            async def is_full() -> bool:
+                # Until it is refused: what the write-ahead log has of the disk already is written first.
+                try:
+                    await rig.send("POST", "/api/v1/queues/big/items", {"payload": {"text": "x" * 200_000}})
+                except AssertionError as refused:
+                    if " 503 " not in str(refused):
+                        raise
+                    return True
+                return False
+
+            while not await is_full():
+                pass
             made = await rig.botyard("key", "create", "x", code=None)
-            while made.code == 0:  # what is free in the log's last page is written first
-                made = await rig.botyard("key", "create", "x", code=None)
             said.add("a full disk under a running hub", made, 1, "full|room|space")
             assert rig.hub.alive
             filler.unlink()

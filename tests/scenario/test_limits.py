@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from agent.checked import unseal
 from tests.support.rig import Rig, bots_alive
 from tests.support.waiting import eventually
 
@@ -153,7 +154,7 @@ async def test_a_new_daemon_sets_limits_again(tmp_path: Path) -> None:
         task = await rig.send("POST", "/api/v1/tasks", {"automation": "silent"})
         await rig.printed(task["id"], b"up")
         execution = (await rig.task(task["id"]))["execution"]
-        order = json.loads((rig.home("desk-1") / "executions" / execution / "order.json").read_text())
+        order = json.loads(unseal((rig.home("desk-1") / "executions" / execution / "order.json").read_bytes()))
         if "pids" not in order["kept"]:
             pytest.skip("no control group may be limited here")
         limit = Path(order["groups"]["pids"]) / "pids.max"

@@ -94,7 +94,7 @@ def hits(folder: Path, secret: bytes) -> list[str]:
 
 
 async def test_no_form_of_a_secret_is_stored_anywhere(tmp_path: Path) -> None:
-    """Split at every byte, across two reads and a daemon's kill -9: 0 hits in segments, spool, hub files, database."""
+    """C10: cut at every byte, in two reads, over a daemon's kill -9: 0 hits in segments, spool, hub files and rows."""
     async with Rig(tmp_path) as rig:
         # given a bot that names its secret by `::add-mask::`, and prints it in sixteen forms, each cut everywhere
         await rig.add_runner("desk-1")

@@ -14,7 +14,7 @@ async def test_a_run_limit_that_passes_without_a_daemon_is_a_timeout(tmp_path: P
         # given a bot that may run for 3 s, whose daemon dies first
         await rig.add_runner("desk-1")
         await rig.deploy("sleeper", {"main.py": SLEEPER})
-        await rig.botyard("automation", "create", "hurried", "--bot", "sleeper", "--run-limit", "3")
+        await rig.botyard("automation", "create", "hurried", "--bot", "sleeper", "--run-limit", "3s")
         task_id = await rig.submit("hurried")
         await rig.printed(task_id, b"here")
         execution = (await rig.task(task_id))["execution"]

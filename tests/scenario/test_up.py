@@ -133,3 +133,36 @@ async def _printed(rig: Rig, task_id: str) -> bool:
 async def _finished(rig: Rig, task_id: str) -> Any:
     task = (await rig.botyard("task", "show", task_id, "--json")).json()
     return task if task["state"] == "finished" else None
+
+
+async def test_up_that_is_killed_leaves_no_program_alone_and_the_next_takes_its_bots_over(tmp_path: Path) -> None:
+    """Issue 4, "bots outlive everything": hub and runner end with `up`, however it ends; its bot does not."""
+    rig = Rig(tmp_path)
+    async with up(rig) as child:
+        # given a bot that runs until it is told
+        go = tmp_path / "go"
+        wait = (
+            f"import os, time\nprint('up', flush=True)\nwhile not os.path.exists({str(go)!r}):\n    time.sleep(0.1)\n"
+        )
+        await rig.deploy("waiter", {"main.py": wait})
+        task_id = await rig.submit("waiter")
+        await eventually(lambda: _printed(rig, task_id), within=30)
+        task = (await rig.botyard("task", "show", task_id, "--json")).json()
+        (bot,) = bots_alive(task["execution"])
+        # when
+        child.kill()
+        await child.communicate()
+    # then
+    await eventually(lambda: not _programs(rig), within=30, saying="a hub or a runner of a killed `up` is left")
+    assert bot.is_running()
+    # and the next one knows it
+    rig.env["BOTYARD_URL"] = rig.url
+    async with up(rig):
+        go.touch()
+        finished: Any = await eventually(lambda: _finished(rig, task_id), within=30)
+        assert ("succeeded", 0) == (finished["outcome"], finished["exit_code"])
+
+
+def _programs(rig: Rig) -> list[psutil.Process]:
+    """Hub and runner of this `up`: no bot, no shim."""
+    return [one for one in ours(rig) if {"hub.cli", "agent"} & set(one.info["cmdline"])]

@@ -1,19 +1,14 @@
 """An open store on each engine, with everything it says recorded."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
-from hub.storage.migrations.run import migrate
 from hub.storage.opening import Options, open_store
 from hub.storage.store import Store
 from hub.storage.transaction import Effect
 from tests.support.clock import FakeClock
-from tests.support.postgres import PostgresServer
 
 LANE_LIMIT = 64
 
@@ -45,23 +40,6 @@ class Heard:
 def heard() -> Heard:
     """What the store told the outside."""
     return Heard()
-
-
-@pytest.fixture
-def database_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a database with the schema and nothing else; on PostgreSQL a copy of one that was made once."""
-    if engine == "sqlite":
-        yield f"sqlite:///{tmp_path / 'hub.db'}"
-        return
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    url = server.new_database(server.template("schema", _make_schema))
-    yield url
-    server.drop(url)
-
-
-def _make_schema(url: str) -> None:
-    with ThreadPoolExecutor(1) as beside_the_loop:
-        beside_the_loop.submit(asyncio.run, migrate(url)).result()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from hub.domain.placement import ranked_at
 from hub.storage import access, tables
 from hub.storage.access import EnrolmentRow, WorkspaceRow
 from hub.storage.transaction import Done, NewEvent, Transaction
@@ -52,6 +53,7 @@ def task(tx: Transaction, task_id: str, *, number: int, **values: Any) -> Done[N
     """A task of the automation that `work` made; queued unless told otherwise."""
     row: dict[str, Any] = {"automation_id": "aut_1", "bot_id": "bot_1", "label_set_id": "lbs_1", "parameters": {}}
     row |= {"state": "queued", "created_by": "test", "created_at": tx.now, "updated_at": tx.now} | values
+    row.setdefault("ranked_at", ranked_at(row.get("priority", 5), row["created_at"]))
     return insert(tx, "tasks", id=task_id, number=number, **row)
 
 

@@ -69,6 +69,21 @@ async def test_positions_are_dense_under_concurrent_writers(store: Store) -> Non
     assert expected == await store.read(events.head)
 
 
+def late_commit(tx: Transaction) -> Done[None]:
+    """Rows as a late commit leaves them: the event that drew its id first was numbered last."""
+    for id_, pos, subject in ((1, 2, "late"), (2, 1, "early")):
+        told = {"kind": "test.event", "subject": subject, "actor": "test", "at": tx.now, "chain": b""}
+        seeds.insert(tx, "events", id=id_, pos=pos, **told)
+    return Done(None)
+
+
+async def test_a_late_commit_is_seen_at_its_position(store: Store) -> None:
+    """core.md §5: "`id > last` misses late commits": readers read `pos > last`, in pages, and miss none."""
+    await store.write(late_commit)
+    pages = [await store.read(events.read_after, after, 1) for after in range(3)]
+    assert ["early", "late"] == [event.subject for page in pages for event in page]
+
+
 async def test_an_event_says_who_what_from_to_and_why(store: Store) -> None:
     """Every change writes one event row in the same transaction (design.md §4)."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hub.storage.opening import open_store
+from hub.storage.sqlite.connection import connect_reader, connect_writer
 from hub.storage.store import CommitInDoubt, StoreUnavailable
 from hub.storage.transaction import Done, Transaction
 from tests.storage import seeds
@@ -71,6 +72,22 @@ async def test_a_foreign_lock_is_waited_for(tmp_path: Path, clock: FakeClock, he
             foreign.execute("COMMIT")
         foreign.close()
         assert 1 == await store.read(seeds.count, "workspaces")
+
+
+async def test_a_commit_is_on_disk_and_nobody_else_checkpoints(tmp_path: Path) -> None:
+    """P12: WAL, synchronous FULL, no mmap; readers cannot write, and no connection checkpoints by itself."""
+    asked = ("journal_mode", "synchronous", "mmap_size", "foreign_keys")
+    writer = connect_writer(tmp_path / "hub.db")
+    reader = connect_reader(tmp_path / "hub.db")
+    try:
+        assert ["wal", 2, 0, 1] == [writer.raw.execute(f"PRAGMA {name}").fetchone()[0] for name in asked]
+        assert 0 == writer.raw.execute("PRAGMA wal_autocheckpoint").fetchone()[0]
+        assert 0 == reader.raw.execute("PRAGMA mmap_size").fetchone()[0]
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            reader.raw.execute("CREATE TABLE x (y)")
+    finally:
+        reader.close()
+        writer.close()
 
 
 async def test_the_writer_checkpoints_by_itself(tmp_path: Path, clock: FakeClock, heard: Heard) -> None:
@@ -168,12 +185,14 @@ def test_kill_9_keeps_every_acknowledged_row(tmp_path: Path) -> None:
     path = tmp_path / "hub.db"
     acknowledged: set[int] = set()
     for turn in range(4):
-        process = start(path)
-        assert process.stdout is not None
-        for _line in range(7 + 13 * turn):
-            acknowledged.add(int(process.stdout.readline()))
-        process.kill()
-        rest, errors = process.communicate()
+        with start(path) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            for _line in range(7 + 13 * turn):
+                acknowledged.add(int(process.stdout.readline()))
+            process.kill()
+            # By the same reader: it has read ahead, and `communicate` would begin behind that, within a line.
+            rest, errors = process.stdout.read(), process.stderr.read()
         # On a busy machine an operation may be told to have been slow; anything else is a failure.
         assert [] == [line for line in errors.splitlines() if "budget" not in line]
         acknowledged |= {int(line) for line in rest.splitlines(keepends=True) if line.endswith("\n")}

@@ -28,6 +28,7 @@ from hub.domain.automation import Definition
 from hub.domain.credits import CreditBook
 from hub.domain.parameters import Parameter
 from hub.identity import load_identity
+from hub.install import routes as install
 from hub.services import access, automations
 from hub.services import artifacts as stored_files
 from hub.services.access import NewKey
@@ -231,6 +232,7 @@ async def serve(hub: Hub) -> AsyncIterator[str]:
     """The API on a port of its own; its address."""
     app = web.Application()
     mount(app, hub)
+    install.mount(app, hub)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

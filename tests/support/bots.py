@@ -38,6 +38,18 @@ print(urllib.request.urlopen(call, timeout=30).status)
 """
 """Reports by our own small API, and prints its token, which must not be seen."""
 
+CALL = """
+import json, os, urllib.request
+
+def call(path, body=None, method=None):
+    request = urllib.request.Request(os.environ["BOTYARD_API_URL"] + path, method=method)
+    request.add_header("Authorization", "Bearer " + os.environ["BOTYARD_API_TOKEN"])
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(request, data) as answer:
+        return json.load(answer)
+"""
+"""How a bot without an SDK calls its gateway; put before the rest of it."""
+
 
 def lines(count: int) -> bytes:
     """What the bot `LINES` prints."""

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+from agent.ports import SystemClock
+
 START = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 
@@ -42,3 +44,26 @@ class FakeClock:
     def jump(self, seconds: float) -> None:
         """Set the wall clock forward (or back, when negative) without any time passing."""
         self._now += timedelta(seconds=seconds)
+
+
+class ShiftedClock(SystemClock):
+    """The machine's clock, and as much time as a test has let pass: for a real hub, whose loop goes on."""
+
+    def __init__(self) -> None:
+        self._shift_s = 0.0
+
+    def now(self) -> datetime:
+        """Return the wall clock's time."""
+        return super().now() + timedelta(seconds=self._shift_s)
+
+    def monotonic(self) -> float:
+        """Return seconds awake."""
+        return super().monotonic() + self._shift_s
+
+    def boot_ns(self) -> int:
+        """Return nanoseconds since boot, asleep or awake."""
+        return super().boot_ns() + round(self._shift_s * 1e9)
+
+    def advance(self, seconds: float) -> None:
+        """Let `seconds` pass at once, by every clock."""
+        self._shift_s += seconds

@@ -51,6 +51,7 @@ class FakeExecution:
     task_id: str = TASK
     fence: int = 1
     task: TaskSnapshot = field(default_factory=snapshot)
+    last_fact: int = 1
     report: ReportFact | None = None
     interrupted: bool = False
     reaped: bool = False
@@ -114,6 +115,10 @@ class FakeDaemon:
         if not recorded.late:
             bot.report = recorded
         return recorded
+
+    async def reported_to_hub(self, execution_id: str, report: ReportFact) -> None:
+        """The hub has it."""
+        self.bot.report = report
 
     async def record_row(self, execution_id: str, row: RowFact) -> None:
         """Spool a row."""

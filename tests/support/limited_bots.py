@@ -4,6 +4,7 @@ import asyncio
 import os
 from dataclasses import replace
 
+from agent.cgroups.choice import chosen
 from agent.cgroups.groups import Group, open_procs, remove_group
 from agent.daemon.limiting import bounds_of, cpus_of, make_groups, rlimits_of
 from agent.shim.exit_file import ExitRecord
@@ -44,7 +45,9 @@ class Limited:
             return await (await self.start(code, limits, **changes)).ends()
 
     def _limit(self, order: ShimOrder, limits: Limits) -> tuple[ShimOrder, tuple[int, ...]]:
-        group, kept = make_groups(order.execution_id, limits) if self.with_groups else (Group(), frozenset[str]())
+        group, kept = Group(), frozenset[str]()
+        if self.with_groups:
+            group, kept = make_groups(order.execution_id, limits, chosen())
         self.groups.append(group)
         order = replace(
             order,

@@ -68,12 +68,17 @@ class Daemon:
         """Whether it runs."""
         return self.process is not None and self.process.returncode is None
 
+    @property
+    def code(self) -> int | None:
+        """How it ended, a signal as a negative number; None while it runs, or was never started."""
+        return None if self.process is None else self.process.returncode
+
     async def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait for the end."""
         if self.process is None or self.process.returncode is not None:
             return 0 if self.process is None else self.process.returncode or 0
         self.process.send_signal(how)
-        async with asyncio.timeout(seconds(20)):
+        async with asyncio.timeout(seconds(60)):
             return await self.process.wait()
 
     async def kill(self) -> None:
@@ -105,6 +110,10 @@ class Rig:
             **{key: value for key, value in os.environ.items() if not key.startswith(("BOTYARD_", "PYTHONDONT"))},
             "PYTHONPATH": str(ROOT),
             "BOTYARD_URL": self.url,
+            # Folders of tests are kept for a while, and there are many.
+            "BOTYARD_HUB_DISK_RESERVE": "1MiB",
+            # Machines are struck on purpose, over and over, and are well.
+            "BOTYARD_HUB_QUARANTINE_AFTER": "1000",
             "XDG_CONFIG_HOME": str(self.folder / "config"),
             "COLUMNS": "160",
         }
@@ -129,7 +138,11 @@ class Rig:
         return self.folder / "data"
 
     async def __aenter__(self) -> Self:
-        await self.start_hub()
+        try:
+            await self.start_hub()
+        except BaseException:
+            await self.hub.kill()
+            raise
         self.env["BOTYARD_TOKEN"] = (self.data / "admin-token").read_text().strip()
         return self
 
@@ -139,14 +152,16 @@ class Rig:
         for daemon in (*self.runners.values(), self.hub):
             if error is not None:
                 print(f"--- {daemon.name} ---\n{daemon.tail()}")
-        for name in list(self.runners):
-            await self.end_runner(name)
-        await self.hub.end()
+        try:
+            for name in list(self.runners):
+                await self.end_runner(name)
+        finally:
+            await self.hub.end()
 
     async def start_hub(self) -> None:
         """Start the hub and wait until it is ready."""
         await self.hub.start()
-        await eventually(self._is_ready, within=30, saying="the hub did not become ready")
+        await eventually(self._is_ready, within=120, saying="the hub did not become ready")
 
     async def _is_ready(self) -> bool:
         assert self.hub.alive, self.hub.tail()
@@ -183,7 +198,7 @@ class Rig:
     async def start_runner(self, name: str) -> None:
         """Start an enrolled runner's daemon and wait for its link."""
         await self.runners[name].start()
-        await eventually(lambda: self._is_linked(name), within=30, saying=f"{name} did not connect")
+        await eventually(lambda: self._is_linked(name), within=120, saying=f"{name} did not connect")
 
     async def _is_linked(self, name: str) -> bool:
         assert self.runners[name].alive, self.runners[name].tail()
@@ -204,7 +219,7 @@ class Rig:
 
     # --- the command line and the API ---
 
-    async def run(self, *command: str, within: float = 60, env: Mapping[str, str] | None = None) -> Answer:
+    async def run(self, *command: str, within: float = 120, env: Mapping[str, str] | None = None) -> Answer:
         """Run a command to its end."""
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -224,7 +239,7 @@ class Rig:
         assert process.returncode is not None
         return Answer(process.returncode, out, err)
 
-    async def botyard(self, *arguments: str, within: float = 60, code: int | None = 0) -> Answer:
+    async def botyard(self, *arguments: str, within: float = 120, code: int | None = 0) -> Answer:
         """A `botyard` command; its exit code must be `code` unless that is None."""
         answer = await self.run(sys.executable, "-m", "hub.cli", *arguments, within=within)
         assert code is None or answer.code == code, f"{arguments}: {answer.code}\n{answer.text}\n{answer.err.decode()}"
@@ -261,7 +276,7 @@ class Rig:
         """The task as the API shows it."""
         return await self.get(f"/api/v1/tasks/{task_id}")
 
-    async def finished(self, task_id: str, within: float = 30) -> Any:
+    async def finished(self, task_id: str, within: float = 90) -> Any:
         """The task once it is finished."""
 
         async def look() -> Any:
@@ -270,7 +285,7 @@ class Rig:
 
         return await eventually(look, within=within, saying=f"{task_id} did not finish")
 
-    async def state(self, task_id: str, state: str, within: float = 30) -> Any:
+    async def state(self, task_id: str, state: str, within: float = 90) -> Any:
         """The task once it is in this state."""
 
         async def look() -> Any:
@@ -285,7 +300,7 @@ class Rig:
         assert isinstance(raw, bytes)
         return raw
 
-    async def printed(self, task_id: str, text: bytes, within: float = 30) -> None:
+    async def printed(self, task_id: str, text: bytes, within: float = 90) -> None:
         """Wait until the hub shows this in the output."""
 
         async def look() -> bool:

@@ -33,7 +33,7 @@ class RunnerProcess:
         """Make the home a runner of this hub, without the wire of enrolment."""
         home = Home.lock(self.home, SystemDisk())
         key = new_key()
-        home.prepare(key)
+        home.prepare(key, *home.introduction())
         hub.runner_key = public_key(key)
         home.join_hub(
             Membership(

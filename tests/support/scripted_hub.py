@@ -2,8 +2,7 @@
 
 It keeps what a runner tells (facts, output, credits, artifacts), answers as a hub must (acknowledges after keeping,
 resumes from what it has), serves builds, and gives out orders when a test says so. Its memory outlives its sessions; a
-test
-may cut the link (`drop`), hold acknowledgements back (`acks = False`), or say anything else by `send`.
+test may cut the link (`drop`), hold acknowledgements back (`acks = False`), or say anything else by `send`.
 """
 
 import asyncio
@@ -21,9 +20,10 @@ from aiohttp import WSMsgType, web
 from agent.keys import new_key, proofs, public_key
 from agent.wire.builds import Manifest, ManifestFile
 from agent.wire.codec import OutputFrame, decode_output, decode_to_hub, encode
+from agent.wire.condition import Condition
 from agent.wire.enrolment import ENROL_PATH, LINK_PATH, NONCE_HEADER, Enrolled, EnrolmentRequest
-from agent.wire.facts import Fact, Gap
-from agent.wire.limits import FRAME_MAX_BYTES
+from agent.wire.facts import Fact
+from agent.wire.limits import FRAME_MAX_BYTES, HEARTBEAT_S
 from agent.wire.messages import (
     Challenge,
     Desired,
@@ -40,6 +40,7 @@ from agent.wire.messages import (
     Preparation,
     Progress,
     Query,
+    Rejected,
     Resumed,
     ResumeEnd,
     SlotBusy,
@@ -55,6 +56,7 @@ from agent.wire.task import BuildReference, Launch, Limits, TaskSnapshot, WireMo
 from agent.wire.uploads import ARTIFACT_ROUTE
 from agent.wire.versions import PROTOCOL_MAX, PROTOCOL_MIN
 from agent.wire.words import Kind, OnDisconnect, StopCause
+from tests.support.heard import Heard
 
 HUB_ID = "hub_scripted"
 _ids = itertools.count(1)
@@ -63,28 +65,6 @@ _ids = itertools.count(1)
 def new_id(prefix: str) -> str:
     """An id that no other of this test process has."""
     return f"{prefix}_{next(_ids):032x}"
-
-
-@dataclass
-class Heard:
-    """What the hub knows of one execution."""
-
-    facts: dict[int, Fact] = field(default_factory=dict)
-    output: bytearray = field(default_factory=bytearray)
-    gaps: list[Gap] = field(default_factory=list)
-    progress: list[Progress] = field(default_factory=list)
-
-    def kinds(self) -> list[str]:
-        """Kinds of its facts, in their order."""
-        return [self.facts[seq].body.kind for seq in sorted(self.facts)]
-
-    def body(self, kind: str) -> Any:
-        """The body of the fact of this kind, or None."""
-        return next((fact.body for fact in self.facts.values() if fact.body.kind == kind), None)
-
-    def sha256(self) -> str:
-        """Of the output stored."""
-        return hashlib.sha256(self.output).hexdigest()
 
 
 @dataclass
@@ -100,6 +80,7 @@ class ScriptedHub:
     credits: dict[int, SlotFree] = field(default_factory=dict)
     preparations: dict[str, Preparation] = field(default_factory=dict)
     prepared: list[tuple[str, ...]] = field(default_factory=list)
+    conditions: list[Condition] = field(default_factory=list)
     forgotten: set[str] = field(default_factory=set)
     stops: dict[str, StopOrder] = field(default_factory=dict)
     """What a resume answers with `stop`."""
@@ -108,6 +89,9 @@ class ScriptedHub:
     enrolments: list[EnrolmentRequest] = field(default_factory=list)
     enrol_status: int = 200
     epoch: int = 0
+    heartbeat_s: float = HEARTBEAT_S
+    rejects: Rejected | None = None
+    """What a hello is answered with, in place of a welcome."""
 
     def __post_init__(self) -> None:
         self.private_key = new_key()
@@ -128,6 +112,7 @@ class ScriptedHub:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_get(LINK_PATH, self._link)
         app.router.add_post(ENROL_PATH, self._enrol)
+        app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/runner/v1/builds/{digest}/manifest", self._manifest)
         app.router.add_get("/runner/v1/blobs/{sha256}", self._blob)
         app.router.add_route("HEAD", ARTIFACT_ROUTE, self._artifact_there)
@@ -245,6 +230,9 @@ class ScriptedHub:
                 self.credits.clear()
         return socket
 
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        return web.Response(text="alive\n")
+
     async def _session(self, socket: web.WebSocketResponse, runner_nonce: str) -> None:
         nonce = "ab" * 32
         signed = challenge_bytes(hub_id=HUB_ID, runner_nonce=runner_nonce, nonce=nonce)
@@ -259,9 +247,17 @@ class ScriptedHub:
         await socket.send_str(encode(challenge))
         hello = (await socket.receive()).json()
         self._check_hello(Hello.model_validate(hello), nonce)
+        if self.rejects is not None:
+            await socket.send_str(encode(self.rejects))
+            return
         self.epoch += 1
         welcome = Welcome(
-            protocol=1, epoch=self.epoch, ticket=f"ticket-{self.epoch}", runner_name="r", workspace="default"
+            protocol=1,
+            epoch=self.epoch,
+            ticket=f"ticket-{self.epoch}",
+            runner_name="r",
+            workspace="default",
+            heartbeat_s=self.heartbeat_s,
         )
         await socket.send_str(encode(welcome))
         held: list[Held] = []
@@ -305,6 +301,13 @@ class ScriptedHub:
                 self.credits.pop(message.slot, None)
             case Preparation():
                 self.preparations[message.build_id] = message
+            case _:
+                self._note(message)
+
+    def _note(self, message: Any) -> None:
+        match message:
+            case Condition():
+                self.conditions.append(message)
             case Progress():
                 self.heard[message.execution_id].progress.append(message)
             case OutputGap():

@@ -56,7 +56,7 @@ class Bot:
         assert self.client is not None
         return self.client
 
-    async def prints(self, text: bytes, within: float = 10.0) -> None:
+    async def prints(self, text: bytes, within: float = 30.0) -> None:
         """Wait until `text` stands in the stored output."""
         await eventually(lambda: text in output_of(self.folder), within=within, saying=f"{text!r} is printed")
 

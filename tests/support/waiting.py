@@ -23,10 +23,10 @@ def seconds(units: float) -> float:
 
 
 @overload
-async def eventually(check: Callable[[], Awaitable[T]], *, within: float = 10.0, saying: str = "") -> T: ...
+async def eventually(check: Callable[[], Awaitable[T]], *, within: float = 30.0, saying: str = "") -> T: ...
 @overload
-async def eventually(check: Callable[[], T], *, within: float = 10.0, saying: str = "") -> T: ...
-async def eventually(check: Callable[[], object], *, within: float = 10.0, saying: str = "") -> object:
+async def eventually(check: Callable[[], T], *, within: float = 30.0, saying: str = "") -> T: ...
+async def eventually(check: Callable[[], object], *, within: float = 30.0, saying: str = "") -> object:
     """Call `check` until it returns something true and return that; async or plain checks alike.
 
     An AssertionError of `check` counts as "not yet". After `within` units the last one is raised again, or an
@@ -44,7 +44,7 @@ async def eventually(check: Callable[[], object], *, within: float = 10.0, sayin
         pause = min(pause * 1.5, _LONGEST_PAUSE_S)
 
 
-def eventually_sync(check: Callable[[], T], *, within: float = 10.0, saying: str = "") -> T:
+def eventually_sync(check: Callable[[], T], *, within: float = 30.0, saying: str = "") -> T:
     """Do as `eventually` does, from a test without an event loop."""
     deadline = time.monotonic() + seconds(within)
     pause = _FIRST_PAUSE_S

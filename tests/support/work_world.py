@@ -28,6 +28,7 @@ from hub.domain.output import StoredOutput
 from hub.domain.task import TaskView
 from hub.services import automations, dispatch, facts, resume, runners, tasks
 from hub.services.effects import ByeReason
+from hub.services.live import Unclosed
 from hub.services.loops import on_doubtful_grant, on_failed_grant
 from hub.services.perform import Performer
 from hub.services.resume import Inventory
@@ -92,6 +93,14 @@ class PlayedSessions:
         """Nobody calls by HTTP here."""
         return None
 
+    def note_unclosed(self, ended: Unclosed) -> None:
+        """Nothing fails to be written here."""
+        raise AssertionError(ended)
+
+    def take_unclosed(self) -> Unclosed | None:
+        """Every end was written."""
+        return None
+
     def silent_s(self, runner_id: str) -> float:
         """What the test says."""
         return self.silence_s.get(runner_id, 0.0)
@@ -115,6 +124,13 @@ class WorkWorld:
         self, runner_id: str = RUNNER, *held: Held, prepared: tuple[str, ...] = (BUILD,), **hello: Any
     ) -> PlayedSession:
         """A runner's new session, its inventory answered."""
+        session, said = await self.open(runner_id, **hello)
+        inventory = Inventory(held=held, prepared=prepared, last_epoch=said.last_epoch, positions={})
+        await self.store.write(resume.resume, key_of(session), inventory)
+        return session
+
+    async def open(self, runner_id: str = RUNNER, **hello: Any) -> tuple[PlayedSession, Hello]:
+        """A runner's new session, its inventory still to come."""
         self.joins[runner_id] = self.joins.get(runner_id, 0) + 1
         said = hello_of(runner_id, join=self.joins[runner_id], **hello)
         opened = await self.store.write(runners.open_session, WORKSPACE, said, HUB_ID)
@@ -122,9 +138,7 @@ class WorkWorld:
         session = PlayedSession(runner_id=runner_id, epoch=opened.key.epoch)
         self.sessions.by_runner[runner_id] = session
         self.book.open_session(WORKSPACE, runner_id, opened.key.epoch, opened.labels)
-        inventory = Inventory(held=held, prepared=prepared, last_epoch=said.last_epoch, positions={})
-        await self.store.write(resume.resume, opened.key, inventory)
-        return session
+        return session, said
 
     async def disconnect(self, session: PlayedSession) -> None:
         """Its link goes."""
@@ -156,8 +170,8 @@ class WorkWorld:
     async def create(self, automation: str = "invoices", **members: Any) -> TaskView:
         """A task, granted at once where a credit counts for it: the fast path."""
         new = NewTask(workspace_id=WORKSPACE, automation=automation, parameters={}, actor="token:ana", **members)
-        needs, build_id = await self.store.read(_target, automation)
-        credit = self.book.take(WORKSPACE, needs, build_id) if build_id else None
+        needs, build_id, bot_id = await self.store.read(_target, automation)
+        credit = self.book.take(WORKSPACE, needs, build_id, bot_id=bot_id) if build_id else None
         failure = on_failed_grant(credit) if credit else ()
         doubt = on_doubtful_grant(credit) if credit else ()
         return await self.store.write(tasks.create, new, credit, urgent=True, on_failure=failure, on_doubt=doubt)
@@ -202,7 +216,15 @@ def key_of(session: PlayedSession) -> SessionKey:
     return SessionKey(workspace_id=session.workspace_id, runner_id=session.runner_id, epoch=session.epoch)
 
 
-def hello_of(runner_id: str, *, join: int, last_epoch: int | None = None, home_id: str = HOME) -> Hello:
+def hello_of(
+    runner_id: str,
+    *,
+    join: int,
+    last_epoch: int | None = None,
+    home_id: str = HOME,
+    agent_version: str = "1",
+    slots: int = 1,
+) -> Hello:
     """A hello; without `last_epoch` the home knows every epoch so far."""
     return Hello(
         protocol_min=1,
@@ -214,8 +236,8 @@ def hello_of(runner_id: str, *, join: int, last_epoch: int | None = None, home_i
         last_epoch=join - 1 if last_epoch is None else last_epoch,
         fingerprint="f",
         origin="http://hub",
-        agent_version="1",
-        slots=1,
+        agent_version=agent_version,
+        slots=slots,
         signature="0" * 128,
     )
 
@@ -280,9 +302,9 @@ def bot(
     return Done(None)
 
 
-def _target(tx: Transaction, label: str) -> tuple[dict[str, str], str | None]:
+def _target(tx: Transaction, label: str) -> tuple[dict[str, str], str | None, str]:
     automation = automations.show(tx, WORKSPACE, label)
-    return dict(automation.definition.needs), automation.released_build_id
+    return automation.definition.all_needs, automation.released_build_id, automation.bot_id
 
 
 def _rows(tx: Transaction, table: str, where: dict[str, Any]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from agent.ports.files import Disk
+from agent.ports.files import AppendFile, Disk
 from hub.storage.blobs.port import READ_BYTES, Blob, BlobGone
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
@@ -36,11 +36,12 @@ class FolderBlobs:
     def take(self, path: Path, sha256: str) -> Blob | None:
         """Store the file `path`, which lies on the store's disk, as the blob of that name; None when it is another.
 
-        Durable on return, and `path` is gone in either case. Raises OSError, and then it is still there.
+        Durable on return, and `path` is gone in either case. Raises OSError, and then it is still there; empty where
+        it could not be made durable.
         """
         file = self._disk.open_append(path)
         try:
-            file.sync()
+            _sync_or_empty(file)
             blob = Blob(sha256=_digest(path), size_bytes=file.size)
         finally:
             file.close()
@@ -86,10 +87,10 @@ class FolderBlobs:
 
     def _place(self, draft: Path, blob: Blob) -> None:
         target = self._path(blob.sha256)
-        if self.size(blob.sha256) == blob.size_bytes:
-            return
-        self._disk.make_folder(target.parent)
-        draft.replace(target)
+        if self.size(blob.sha256) != blob.size_bytes:
+            self._disk.make_folder(target.parent)
+            draft.replace(target)
+        # Also where it was there: whoever put it there may not have come as far as this.
         self._disk.sync_folder(target.parent)
 
     def _path(self, sha256: str) -> Path:
@@ -97,6 +98,15 @@ class FolderBlobs:
             # Names come out of rows and URLs; none but a digest ever becomes a path (S38).
             raise BlobGone(sha256[:64])
         return self._root / sha256[:2] / sha256
+
+
+def _sync_or_empty(file: AppendFile) -> None:
+    """Make it durable. Raises OSError: of what a sync failed for nothing counts, whatever a later one says."""
+    try:
+        file.sync()
+    except OSError:
+        file.truncate(0)
+        raise
 
 
 def _digest(path: Path) -> str:

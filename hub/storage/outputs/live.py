@@ -23,6 +23,8 @@ class LiveOutput:
     newlines: int = 0
     safe: int = 0
     cut: int = 0
+    fill_to: int = 0
+    """NULs are to stand up to here for what is gone, where this is above `length`."""
     ended: bool = False
     closed: bool = False
     """No byte is taken any more."""

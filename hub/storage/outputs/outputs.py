@@ -14,30 +14,39 @@ from agent.wire.facts import Gap
 from hub.storage.outputs import view
 from hub.storage.outputs.live import JoinedSource, LiveOutput, MemorySource
 from hub.storage.outputs.records import Record, RecordKind
-from hub.storage.outputs.sealed import SealedOutput
+from hub.storage.outputs.sealed import OutputDamaged, SealedOutput
 from hub.storage.outputs.segment import SegmentReader, measure, read_gaps
-from hub.storage.outputs.tally import Tally
+from hub.storage.outputs.tally import Tally, Totals
 from hub.storage.outputs.view import Lines, Piece, Source
 from hub.storage.outputs.writer import SEALED_NAME, Progress, Writer
+from hub.storage.room import Room
 
 _LOG = logging.getLogger(__name__)
 _UNSAFE_MAX_BYTES = 64 * 1024 * 1024
+"""Received and not yet durable: above this the windows shrink, ..."""
+_REFUSE_BYTES = 256 * 1024 * 1024
+"""... and above this nothing is taken until there is less again (P9)."""
 _LIVE_BYTES = 256 * 1024
 _REMEMBERED = 2000
 _FILL_BYTES = 64 * 1024
-_FILLED_MAX_BYTES = 64 * 1024 * 1024
+_FILL_AT_ONCE_BYTES = 8 * 1024 * 1024
 
 T = TypeVar("T")
 
 ProgressListener = Callable[[str, int, int], None]
+AgainListener = Callable[[str, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """How far an output is after a frame; ``hole`` when the frame began behind that."""
+    """How far an output is after a frame; ``hole`` when the frame began behind that.
+
+    ``refused``: there is no memory for it now; it will be asked for again (`Outputs.on_again`).
+    """
 
     have: int
     hole: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +77,26 @@ class End:
 class Outputs:
     """All outputs of a hub. Methods are for the event loop; blocking work goes to the writer's thread or a pool."""
 
-    def __init__(self, folder: Path, disk: Disk, *, on_fatal: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        disk: Disk,
+        *,
+        on_fatal: Callable[[BaseException], None],
+        room: Room | None = None,
+        writer: type[Writer] = Writer,
+    ) -> None:
         self._folder = folder
         self._disk = disk
         self._live: dict[tuple[str, str], LiveOutput] = {}
         self._unsafe = 0
+        self._refused: set[tuple[str, str]] = set()
+        """Outputs whose runners must send again, once there is memory, or what is gone before it is filled."""
+        self._again: list[AgainListener] = []
         self._listeners: list[ProgressListener] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._writer = Writer(folder, disk, on_progress=self._tell_loop, on_fatal=on_fatal)
+        self._room = room or Room()
+        self._writer = writer(folder, disk, on_progress=self._tell_loop, on_fatal=on_fatal, room=self._room)
 
     async def start(self) -> None:
         """Recover the journal of the last process, then take output."""
@@ -92,9 +113,16 @@ class Outputs:
         """Call `listener(execution_id, have, safe)` on the loop whenever something became durable."""
         self._listeners.append(listener)
 
+    def on_again(self, listener: AgainListener) -> None:
+        """Call `listener(execution_id, start)` on the loop when what was refused is wanted, from `start` on."""
+        self._again.append(listener)
+
     def receive(self, workspace_id: str, frame: OutputFrame) -> Receipt:
         """Apply a frame: an overlap is cut, a hole is told and nothing applied. Viewers see it now."""
         live = self._open(workspace_id, frame.execution_id)
+        if live.fill_to > live.length or self._unsafe >= _REFUSE_BYTES:
+            self._refused.add((workspace_id, frame.execution_id))
+            return Receipt(have=self._have(live), refused=True)
         if frame.start > live.length:
             return Receipt(have=live.length, hole=True)
         offset = frame.start
@@ -114,7 +142,7 @@ class Outputs:
         """Store a gap with the output; the same gap twice is one.
 
         Where it names the offset at which the runner goes on, NULs stand for what is gone: offsets stay the runner's,
-        and what lies behind the gap can follow (`core.md` §3). A hole too large for that stays one.
+        and what lies behind the gap can follow (`core.md` §3). A large hole is filled little by little.
         """
         live = self._open(workspace_id, execution_id)
         if live.closed:
@@ -142,7 +170,8 @@ class Outputs:
             counted = self._writer.finish((workspace_id, execution_id))
             # Nothing ever came: there is nothing to be made durable first.
             is_empty = live.length == 0 and not live.gaps
-            live.totals = Tally().totals() if is_empty else await asyncio.wrap_future(counted)
+            known = Tally().totals() if is_empty else self._counted_while_full(live)
+            live.totals = known if known is not None else await asyncio.wrap_future(counted)
             live.ended = True
             live.wake()
         totals = live.totals
@@ -155,11 +184,10 @@ class Outputs:
             live.ended = True
             live.wake()
 
-    async def counts(self, workspace_id: str, execution_id: str) -> tuple[int, int]:
-        """(bytes, lines) of what has arrived."""
-        page = await self.read_lines(workspace_id, execution_id, -1, 1)
+    def arrived(self, workspace_id: str, execution_id: str) -> tuple[int, int]:
+        """(bytes, lines that have ended) of what has arrived."""
         live = self._open(workspace_id, execution_id)
-        return live.length, page.total
+        return live.length, live.newlines
 
     async def gaps(self, workspace_id: str, execution_id: str) -> tuple[Gap, ...]:
         """What is known to be missing."""
@@ -209,14 +237,26 @@ class Outputs:
 
     # --- inside ---
 
+    def _counted_while_full(self, live: LiveOutput) -> Totals | None:
+        """What is durable can be settled though the writer waits for room (R14)."""
+        if not self._room.is_full or live.safe < live.length:
+            return None
+        return self._writer.counted((live.workspace_id, live.execution_id), live.length)
+
     def _fill(self, live: LiveOutput, gap: Gap) -> None:
-        missing = (gap.resumed_at or 0) - live.length
-        if gap.start > live.length or missing > _FILLED_MAX_BYTES:
-            return
-        while missing > 0:
+        if gap.start <= live.length:
+            live.fill_to = max(live.fill_to, gap.resumed_at or 0)
+            self._fill_on(live)
+
+    @staticmethod
+    def _fillable(live: LiveOutput) -> int:
+        """How much may be filled now: memory is not for NULs."""
+        return min(live.fill_to, live.safe + _FILL_AT_ONCE_BYTES) - live.length
+
+    def _fill_on(self, live: LiveOutput) -> None:
+        while (missing := self._fillable(live)) > 0:
             data = bytes(min(missing, _FILL_BYTES))
             self._take(live, Piece(start=live.length, time_ms=0, stream=int(Stream.STDOUT), data=data))
-            missing -= len(data)
 
     def _take(self, live: LiveOutput, piece: Piece) -> None:
         live.add(piece)
@@ -258,7 +298,13 @@ class Outputs:
         live = LiveOutput(workspace_id=key[0], execution_id=key[1])
         folder = self._writer.folder_of(key)
         if (folder / SEALED_NAME).exists():
-            sealed = SealedOutput(folder / SEALED_NAME)
+            try:
+                sealed = SealedOutput(folder / SEALED_NAME)
+            except OutputDamaged as error:
+                # Told to whoever reads it; its runner, and all others, go on.
+                _LOG.error("output of %s: %s", key[1], error)
+                live.sealed = live.closed = live.ended = True
+                return live
             live.length = live.safe = live.cut = sealed.length
             live.newlines = sealed.totals.newlines
             live.totals = sealed.totals
@@ -297,5 +343,20 @@ class Outputs:
                 continue
             self._unsafe -= max(0, step.safe - live.safe)
             live.advance(step.safe, step.cut, sealed=step.sealed)
+            if live.fill_to > live.length:
+                self._fill_on(live)
+                live.wake()
             for listener in self._listeners:
                 listener(live.execution_id, self._have(live), live.safe)
+        self._ask_again()
+
+    def _ask_again(self) -> None:
+        """What was refused may come now, those first whose hole is filled."""
+        if not self._refused or self._unsafe >= _UNSAFE_MAX_BYTES:
+            return
+        for key in list(self._refused):
+            live = self._open(*key)
+            if live.fill_to <= live.length:
+                self._refused.discard(key)
+                for listener in self._again:
+                    listener(live.execution_id, live.length)

@@ -2,8 +2,12 @@
 
 Layout: frames one after another, then the zstd-compressed JSON index, then its length (u64) and the magic. The index
 holds the frames (offset, file position, compressed size), the chunk entries, the gaps, and the sha256 of all bytes.
+
+Each frame carries zstd's own checksum, and what is sealed is hashed on its way: a bit that flips on the disk later is
+told as `OutputDamaged`, and never handed out as what the bot wrote (R29).
 """
 
+import hashlib
 import json
 import struct
 import sys
@@ -14,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.wire.facts import Gap
+from hub.errors import Conflict
 from hub.storage.outputs.tally import Totals
 from hub.storage.outputs.view import ChunkEntry, Source
 
@@ -26,6 +31,15 @@ FRAME_LINES = 2000
 FRAME_BYTES = 1024 * 1024
 _MAGIC = b"BYO1"
 _TAIL = struct.Struct(">Q4s")
+_CHECKED: dict[int, int] = {zstd.CompressionParameter.checksum_flag: 1}
+
+
+class OutputDamaged(Conflict):
+    """The hub's own copy of a sealed output cannot be read as it was written."""
+
+    def __init__(self, where: str) -> None:
+        text = f"The hub's copy of this output is damaged ({where}). Bring its data folder back from a backup."
+        super().__init__("output_damaged", text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +53,10 @@ def seal(source: Source, totals: Totals, gaps: Sequence[Gap]) -> Iterator[bytes]
     """The sealed form of an output, in parts to be written one after another."""
     frames: list[_Frame] = []
     position = 0
+    digest = hashlib.sha256()
     for offset, data in _cut(source):
-        packed = zstd.compress(data)
+        digest.update(data)
+        packed = zstd.compress(data, options=_CHECKED)
         frames.append(_Frame(offset=offset, position=position, size=len(packed)))
         position += len(packed)
         yield packed
@@ -51,11 +67,13 @@ def seal(source: Source, totals: Totals, gaps: Sequence[Gap]) -> Iterator[bytes]
                 "newlines": totals.newlines,
                 "lines": totals.lines,
                 "sha256": totals.sha256,
+                "is_sound": digest.hexdigest() == totals.sha256,
                 "frames": [(frame.offset, frame.position, frame.size) for frame in frames],
                 "chunks": [tuple(source.chunks[i]) for i in range(len(source.chunks))],
                 "gaps": [gap.model_dump(mode="json") for gap in gaps],
             }
-        ).encode()
+        ).encode(),
+        options=_CHECKED,
     )
     yield index
     yield _TAIL.pack(len(index), _MAGIC)
@@ -74,11 +92,15 @@ def _cut(source: Source) -> Iterator[tuple[int, bytes]]:
 
 
 class SealedOutput:
-    """Reads a sealed file; a `view.Source`. Raises ValueError for a file that is no sealed output."""
+    """Reads a sealed file; a `view.Source`. Raises OutputDamaged for a file that is no sealed output."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        index = _read_index(path)
+        try:
+            index = _read_index(path)
+        except (ValueError, zstd.ZstdError) as error:
+            raise OutputDamaged(f"its index: {error}") from error
+        self._is_sound: bool = index.get("is_sound", True)
         self.length: int = index["length"]
         self.totals = Totals(
             length=self.length, newlines=index["newlines"], lines=index["lines"], sha256=index["sha256"]
@@ -89,22 +111,31 @@ class SealedOutput:
         self._offsets = [frame.offset for frame in self._frames]
 
     def read(self, start: int, limit: int) -> bytes:
-        """At most `limit` bytes from `start`."""
+        """At most `limit` bytes from `start`. Raises OutputDamaged where they are not what was sealed."""
         if start >= self.length or limit <= 0:
             return b""
+        if not self._is_sound:
+            raise OutputDamaged("it changed on the disk before it was sealed")
         first = bisect_right(self._offsets, start) - 1
         parts: list[bytes] = []
         have = 0
         with self._path.open("rb") as file:
             for frame in self._frames[first:]:
                 file.seek(frame.position)
-                data = zstd.decompress(file.read(frame.size))
+                data = _unpacked(file.read(frame.size), frame.offset)
                 part = data[max(0, start - frame.offset) :]
                 parts.append(part)
                 have += len(part)
                 if have >= limit:
                     break
         return b"".join(parts)[:limit]
+
+
+def _unpacked(packed: bytes, offset: int) -> bytes:
+    try:
+        return zstd.decompress(packed)
+    except zstd.ZstdError as error:
+        raise OutputDamaged(f"from byte {offset:,} on") from error
 
 
 def _read_index(path: Path) -> dict[str, Any]:

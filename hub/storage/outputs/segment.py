@@ -66,10 +66,12 @@ class Segment:
             file.close()
 
     def _recover(self, folder: Path) -> None:
-        """Cut torn ends: the index to whole entries, the data to what the index reaches."""
-        self._index.truncate(self._index.size - self._index.size % _ENTRY.size)
+        """Cut torn ends: the index to whole entries, the data to what the index reaches, the gaps to whole lines."""
+        self._index.truncate(len(_IndexFile(folder / "index", None)) * _ENTRY.size)
         length, self.lines = measure(folder)
         self._data.truncate(length)
+        gaps = (folder / "gaps").read_bytes()
+        self._gaps.truncate(gaps.rfind(b"\n") + 1)
 
 
 class SegmentReader:
@@ -106,6 +108,9 @@ class _IndexFile(Sequence[ChunkEntry]):
     def __init__(self, path: Path, length: int | None) -> None:
         self._raw = path.read_bytes()
         self._count = len(self._raw) // _ENTRY.size
+        # A file may have grown before its bytes were there: an end of zeros is no entry.
+        while self._count and self.raw(self._count - 1)[4] <= self.raw(self._count - 1)[0]:
+            self._count -= 1
         if length is not None:
             while self._count and self.raw(self._count - 1)[0] >= length:
                 self._count -= 1

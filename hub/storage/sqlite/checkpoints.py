@@ -7,6 +7,7 @@ checkpoint the next commit cuts it back to 4 MiB, so a larger file holds more th
 
 import logging
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from hub.storage.sqlite.connection import error_code
@@ -25,8 +26,9 @@ _BUSY_TIMEOUT_MS = 5000
 class Checkpoints:
     """Decides and runs the checkpoints of one database file. Lives in the writer's thread."""
 
-    def __init__(self, raw: sqlite3.Connection, path: Path | None) -> None:
+    def __init__(self, raw: sqlite3.Connection, path: Path | None, on_full: Callable[[], bool] = bool) -> None:
         self._raw = raw
+        self._on_full = on_full
         self._log = None if path is None else path.with_name(path.name + "-wal")
         self._tried_at_bytes = 0
         self.is_behind = False
@@ -68,5 +70,6 @@ class Checkpoints:
             # The log has it all, durably; the copy waits until there is room (R27).
             self.is_behind = True
             log.warning("the disk is full: what is committed waits in the write-ahead log")
+            self._on_full()
         finally:
             self._raw.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}").close()

@@ -91,6 +91,9 @@ def error_code(error: BaseException) -> int | None:
     """SQLite's primary result code behind an exception, or None."""
     found = sqlite_error(error)
     code = getattr(found, "sqlite_errorcode", None)
+    if code == sqlite3.SQLITE_IOERR_SHMSIZE:
+        # No room for the index of the log: a full disk, in the words of an I/O error.
+        return sqlite3.SQLITE_FULL
     return None if code is None else int(code) & _PRIMARY
 
 

@@ -9,10 +9,11 @@ from typing import TypeVar, TypeVarTuple
 from hub.storage.doorbell import Doorbell
 from hub.storage.lanes import Operation, bound, name_of
 from hub.storage.settling import Ports, Settled, settle_all
+from hub.storage.sqlite.committer import Group
 from hub.storage.sqlite.connection import Link
 from hub.storage.sqlite.readers import Readers
 from hub.storage.sqlite.waiting import ThreadLanes
-from hub.storage.sqlite.writer import Group, Writer
+from hub.storage.sqlite.writer import Writer
 from hub.storage.store import StoreUnavailable
 from hub.storage.transaction import Done, Effect, Transaction
 

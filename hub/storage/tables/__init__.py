@@ -17,6 +17,8 @@ from hub.storage.tables.access import (
 from hub.storage.tables.builds import blobs, bots, builds, preparations, releases
 from hub.storage.tables.columns import metadata
 from hub.storage.tables.feed import alerts, cursors, events
+from hub.storage.tables.limits import breakers, holds, prerequisites, resources, starts, windows
+from hub.storage.tables.queues import attempts, batches, item_files, items, queues, side_effects
 from hub.storage.tables.results import (
     amendments,
     artifacts,
@@ -28,23 +30,33 @@ from hub.storage.tables.results import (
     said,
 )
 from hub.storage.tables.runners import runner_sessions, runners
-from hub.storage.tables.work import automations, executions, label_sets, tasks
+from hub.storage.tables.triggers import awaited, calendars, firings, trigger_files, triggers
+from hub.storage.tables.work import automations, executions, label_sets, retries, tasks
 
 __all__ = [
     "alerts",
     "amendments",
     "artifacts",
+    "attempts",
     "automations",
+    "awaited",
+    "batches",
     "blobs",
     "bots",
+    "breakers",
     "builds",
+    "calendars",
     "counters",
     "cursors",
     "enrolment_tokens",
     "events",
     "executions",
     "facts",
+    "firings",
+    "holds",
     "idempotency",
+    "item_files",
+    "items",
     "label_sets",
     "late_reports",
     "log_rows",
@@ -52,12 +64,21 @@ __all__ = [
     "metadata",
     "outputs",
     "preparations",
+    "prerequisites",
+    "queues",
     "releases",
     "replays",
+    "resources",
+    "retries",
     "runner_sessions",
     "runners",
     "said",
+    "side_effects",
+    "starts",
     "tasks",
     "tokens",
+    "trigger_files",
+    "triggers",
+    "windows",
     "workspaces",
 ]

@@ -94,6 +94,7 @@ preparations = sa.Table(
     number("progress", server_default="0"),
     prose("message", nullable=True),
     flag("permanent", server_default=sa.false()),
+    time("succeeded_at", nullable=True),
     time("updated_at"),
     key("runner_id", "build_id"),
     points_at("runners", "runner_id"),

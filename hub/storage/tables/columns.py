@@ -4,6 +4,7 @@ Both engines get the same names and the same meaning: times are aware UTC in Pyt
 are 64 bits, JSON is JSONB on PostgreSQL (libraries.md, the database pattern, 7).
 """
 
+import functools
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -47,8 +48,12 @@ class UtcTime(sa.types.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+@functools.lru_cache(maxsize=512)
 def sqlite_time(value: datetime | None) -> str | None:
-    """An instant as SQLite keeps it under `UtcTime`: UTC without a zone, to the microsecond."""
+    """An instant as SQLite keeps it under `UtcTime`: UTC without a zone, to the microsecond.
+
+    Remembered, because the rows of one transaction share their moments.
+    """
     if value is None:
         return None
     if value.tzinfo is not UTC:

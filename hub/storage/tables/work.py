@@ -23,7 +23,11 @@ from hub.storage.tables.columns import (
 _UNFINISHED = sa.text("state <> 'finished'")
 _LIVE = sa.text("state IN ('granted', 'running', 'ending')")
 _QUEUED = sa.text("state = 'queued'")
-_WAITING = sa.text("state = 'waiting'")
+_RUNNING = sa.text("state = 'running'")
+_DUE = sa.text("state = 'waiting' AND open_prerequisites = 0")
+_UNTOLD = sa.text("awaited AND state = 'finished'")
+_ENDED_OF_TRIGGER = sa.text("trigger_id IS NOT NULL AND state = 'finished'")
+_OF_TRIGGER = sa.text("trigger_id IS NOT NULL AND state <> 'finished'")
 
 label_sets = sa.Table(
     "label_sets",
@@ -55,7 +59,16 @@ automations = sa.Table(
     whole("run_limit_s", server_default="86400", nullable=True),
     json("limits", nullable=True),
     json("retry", nullable=True),
+    whole("concurrency", nullable=True),
+    text("concurrency_key", nullable=True),
+    json("rate", nullable=True),
+    json("uses", nullable=True),
+    json("desktop", nullable=True),
+    whole("turn", server_default="0"),
     text("state", server_default="active"),
+    prose("paused_why", nullable=True),
+    time("stopped_at", nullable=True),
+    whole("failed_in_a_row", server_default="0"),
     time("created_at"),
     time("updated_at"),
     key("id"),
@@ -113,6 +126,15 @@ tasks = sa.Table(
     text("next_task_id", nullable=True),
     text("restart_of", nullable=True),
     text("held", nullable=True),
+    time("ranked_at"),
+    flag("holding", server_default=sa.false()),
+    text("limit_key", nullable=True),
+    text("after", nullable=True),
+    whole("open_prerequisites", server_default="0"),
+    flag("awaited", server_default=sa.false()),
+    json("tries", nullable=True),
+    text("avoid_runner_id", server_default=""),
+    text("trigger_id", nullable=True),
     key("id"),
     unique("number", "round"),
     points_at("automations", "automation_id"),
@@ -123,6 +145,7 @@ tasks = sa.Table(
     points_at("tasks", "restart_of"),
     one_of("state", TaskState),
     one_of("outcome", Outcome),
+    one_of("after", ("succeeded", "finished", "any")),
     rule("priority_range", "priority BETWEEN 0 AND 10"),
     rule("round_positive", "round >= 1"),
     rule("fence_positive", "fence >= 0"),
@@ -141,13 +164,25 @@ tasks = sa.Table(
         "workspace_id",
         "label_set_id",
         "bot_id",
-        sa.desc("priority"),
-        "created_at",
+        "automation_id",
+        "avoid_runner_id",
+        "ranked_at",
         "id",
         sqlite_where=_QUEUED,
         postgresql_where=_QUEUED,
     ),
-    sa.Index("ix_tasks_due", "not_before", sqlite_where=_WAITING, postgresql_where=_WAITING),
+    sa.Index("ix_tasks_due", "not_before", sqlite_where=_DUE, postgresql_where=_DUE),
+    sa.Index("ix_tasks_running", "workspace_id", "automation_id", sqlite_where=_RUNNING, postgresql_where=_RUNNING),
+    sa.Index("ix_tasks_untold", "workspace_id", "id", sqlite_where=_UNTOLD, postgresql_where=_UNTOLD),
+    sa.Index("ix_tasks_trigger", "workspace_id", "trigger_id", sqlite_where=_OF_TRIGGER, postgresql_where=_OF_TRIGGER),
+    sa.Index(
+        "ix_tasks_trigger_ends",
+        "workspace_id",
+        "trigger_id",
+        sa.desc("settled_at"),
+        sqlite_where=_ENDED_OF_TRIGGER,
+        postgresql_where=_ENDED_OF_TRIGGER,
+    ),
     sa.Index("ix_tasks_newest", "workspace_id", sa.desc("created_at"), sa.desc("id")),
     sa.Index("ix_tasks_automation", "workspace_id", "automation_id", sa.desc("created_at")),
     comment="one request to run an automation; number is BotCity's task id, round its restart",
@@ -214,4 +249,18 @@ executions = sa.Table(
     sa.Index("uq_executions_live", "workspace_id", "task_id", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),
     sa.Index("ix_executions_of_runner", "workspace_id", "runner_id", sqlite_where=_LIVE, postgresql_where=_LIVE),
     comment="one attempt of a task on one runner; a grant is a new row, void is never started",
+)
+
+retries = sa.Table(
+    "retries",
+    metadata,
+    workspace(),
+    text("automation_id"),
+    text("task_id"),
+    whole("fence"),
+    time("at"),
+    key("task_id", "fence"),
+    points_at("automations", "automation_id"),
+    sa.Index(None, "workspace_id", "automation_id", "at"),
+    comment="tries again of the last hour, for an automation's budget (R60); older ones are removed",
 )

@@ -16,6 +16,7 @@ from agent.wire.facts import Gap
 from agent.wire.ids import ExecutionId
 from agent.wire.words import GapReason
 from hub.storage.outputs import End, Outputs, Piece
+from hub.storage.outputs.sealed import OutputDamaged, SealedOutput
 from tests.support.waiting import eventually
 
 WORKSPACE = "wsp_" + "a" * 32
@@ -139,6 +140,25 @@ async def test_who_asked_for_the_end_may_be_gone(tmp_path: Path) -> None:
     assert [] == failures
 
 
+async def test_the_end_is_counted_again_after_the_seal_for_who_missed_the_answer(outputs: Outputs) -> None:
+    """R21, core.md §3: a session that dies as `final` comes costs no output its truth; it is the next one that settles.
+
+    Found by killing daemons: an output was sealed before anybody had its count, and counted as 0 bytes afterwards.
+    """
+    # given an output whose end was asked for by a session that is gone before the answer, and which is sealed by now
+    outputs.receive(WORKSPACE, frame(0, b"all of it\n"))
+    gone = asyncio.get_running_loop().create_task(outputs.finish(WORKSPACE, BOT))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.gather(gone, return_exceptions=True)
+    await eventually(lambda: outputs._open(WORKSPACE, BOT).sealed)
+    # when
+    finished = await outputs.finish(WORKSPACE, BOT)
+    # then
+    assert (10, 1) == (finished.bytes, finished.lines)
+    assert hashlib.sha256(b"all of it\n").hexdigest() == finished.sha256
+
+
 async def test_a_finished_output_takes_no_more_bytes(outputs: Outputs) -> None:
     """P3: nothing follows `final`: what was counted and hashed is what stays, whoever still sends."""
     outputs.receive(WORKSPACE, frame(0, b"all of it\n"))
@@ -248,3 +268,37 @@ async def test_many_outputs_share_a_journal_and_files_are_dropped(outputs: Outpu
     sealed = [await outputs.finish(WORKSPACE, bot) for bot in bots]
     assert {hashlib.sha256(block * 80).hexdigest()} == {one.sha256 for one in sealed}
     assert len(list((tmp_path / "outputs" / "journal").glob("*.journal"))) <= 2
+
+
+async def test_a_bit_that_flips_in_a_sealed_output_is_told_and_never_shown(outputs: Outputs, tmp_path: Path) -> None:
+    """R29, G5: whichever byte of the file changes, what is read is what was written, or is refused."""
+    data = random.Random(1).randbytes(4000) + b"line\n" * 3000
+    outputs.receive(WORKSPACE, frame(0, data))
+    await outputs.finish(WORKSPACE, BOT)
+    path = tmp_path / "outputs" / WORKSPACE / BOT / "sealed"
+    await eventually(path.exists)
+    sound = path.read_bytes()
+    told = 0
+    for position in range(0, len(sound), 7):
+        path.write_bytes(sound[:position] + bytes([sound[position] ^ 1]) + sound[position + 1 :])
+        try:
+            assert data == SealedOutput(path).read(0, len(data))
+        except OutputDamaged:
+            told += 1
+    # Some bits of a header mean nothing to who reads it.
+    assert told > len(sound) // 7 * 0.95
+
+
+async def test_a_sealed_output_without_an_index_costs_nobody_else(outputs: Outputs, tmp_path: Path) -> None:
+    """A runner's resume asks where each of its outputs stands: one that is damaged here must not end its session."""
+    outputs.receive(WORKSPACE, frame(0, b"hello\n"))
+    await outputs.finish(WORKSPACE, BOT)
+    path = tmp_path / "outputs" / WORKSPACE / BOT / "sealed"
+    await eventually(path.exists)
+    path.write_bytes(b"zeros" + bytes(40))
+    after = await reopened(tmp_path)
+    assert after.position(WORKSPACE, BOT).have == 0
+    assert after.receive(WORKSPACE, frame(0, b"again\n")).have == 0
+    with pytest.raises(OutputDamaged, match="its index"):
+        await after.read_bytes(WORKSPACE, BOT, 0, 100)
+    await after.close()

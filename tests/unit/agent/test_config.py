@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import home_folder, load_settings
+from agent.config import find_settings, home_folder, load_settings
 from agent.errors import SetupError
 
 
@@ -16,6 +16,22 @@ def test_the_command_line_wins_over_environment_over_file(tmp_path: Path) -> Non
     assert (settings.slots, settings.log_format, settings.log_level) == (4, "json", "DEBUG")
 
 
+def test_the_machine_says_less_than_the_home(tmp_path: Path) -> None:
+    """Packaging §3: one file for every home of a machine, each of which may say it otherwise; its faults are named."""
+    machine, home = tmp_path / "machine.toml", tmp_path / "home"
+    machine.write_text('slots = 2\nlog_format = "json"\nslot = 1\n')
+    home.mkdir()
+    (home / "agent.toml").write_text("slots = 3\n")
+
+    found = find_settings(home, {}, {}, machine)
+
+    assert (found.settings.slots, found.settings.log_format) == (3, "json")
+    assert {"slots": str(home / "agent.toml"), "log_format": str(machine)}.items() <= {
+        name: one.source for name, one in found.given.items()
+    }.items()
+    assert [str(machine) in fault for fault in found.faults] == [True]
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -24,6 +40,7 @@ def test_the_command_line_wins_over_environment_over_file(tmp_path: Path) -> Non
         ("slots = ", "cannot be read"),
         ("cache_limit = 20", "cache_limit: .*as 20 GiB"),
         ('cache_limit = "20 %"', "cache_limit: .*as 20 GiB"),
+        ('applications = {"SAP Logon" = "/opt/sap"}', "'SAP Logon' is no application's name: say small letters"),
         ('cache_limit = "-1 GB"', "cache_limit: .*as 20 GiB"),
     ],
 )

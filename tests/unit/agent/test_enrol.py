@@ -69,6 +69,54 @@ async def test_a_runner_is_not_enrolled_twice_by_accident(hub: ScriptedHub, home
     assert home.home_id() != home_id
 
 
+def _contents(home: Home) -> dict[str, bytes]:
+    """All that lies in it."""
+    return {str(path): path.read_bytes() for path in home.path.rglob("*") if path.is_file()}
+
+
+async def test_who_is_refused_again_is_the_runner_that_it_was(hub: ScriptedHub, home: Home) -> None:
+    """A token that is used up, or a hub that is away, costs nothing; the next token makes another runner of it."""
+    await do(home, hub)
+    (home.path / "executions" / "x").mkdir(parents=True)
+    (home.path / "executions" / "x" / "fact").write_text("of the old runner")
+    (home.path / "spool.db").write_text("of the old runner")
+    before = _contents(home)
+    for status in (401, 503):
+        hub.enrol_status = status
+        with pytest.raises(AgentError):
+            await do(home, hub, again=True)
+        assert before == _contents(home)
+    hub.enrol_status = 200
+    await do(home, hub, again=True)
+    assert home.private_key() != before[str(home.path / "key")]
+    assert not (home.path / "executions").exists()
+    assert not (home.path / "spool.db").exists()
+
+
+@pytest.mark.parametrize("step", ["start_over", "prepare", "join_hub"])
+async def test_who_dies_after_the_hubs_yes_is_no_runner_and_can_become_one(
+    hub: ScriptedHub, home: Home, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """One token is lost; no home is half the old runner and half the new one."""
+    await do(home, hub)
+    (home.path / "executions" / "of the old runner").mkdir(parents=True)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        if step == "start_over":
+            broken.setattr(SystemDisk, "remove_tree", die)
+        else:
+            broken.setattr(Home, step, die)
+        with pytest.raises(KeyboardInterrupt):
+            await do(home, hub, again=True)
+    assert not home.is_enrolled
+    made = await do(home, hub)
+    assert (made, False) == (home.membership(), (home.path / "executions").exists())
+    assert hub.enrolments[-1].key == public_key(home.private_key())
+
+
 @pytest.mark.parametrize(
     ("status", "kind", "why"),
     [

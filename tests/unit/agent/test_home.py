@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import home as module
+from agent import machine
 from agent.errors import AgentError, SetupError
 from agent.home import Home, Membership, read_membership
 from agent.machine import fingerprint, same_machine
@@ -27,7 +27,7 @@ MEMBER = Membership(
 def home(tmp_path: Path) -> Iterator[Home]:
     """A home that was prepared for enrolment."""
     home = Home.lock(tmp_path / "home", SystemDisk())
-    home.prepare(b"k" * 32)
+    home.prepare(b"k" * 32, *home.introduction())
     yield home
     home.release()
 
@@ -39,6 +39,15 @@ def test_only_one_process_has_a_home(home: Home) -> None:
     assert found.value.exit_code == 75
     home.release()
     Home.lock(home.path, SystemDisk()).release()
+
+
+def test_what_root_left_in_it_is_named(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon that may not read its spool must not be started again and again: 78, and what to type."""
+    home.check_rights()
+    monkeypatch.setattr("os.access", lambda path, _: path.name != "key")
+    with pytest.raises(SetupError, match=r"key: permission denied: give .* \(chown -R\)") as found:
+        home.check_rights()
+    assert found.value.exit_code == 78
 
 
 def test_the_key_is_readable_by_its_owner_alone(home: Home) -> None:
@@ -93,7 +102,7 @@ def test_a_damaged_counter_or_key_is_refused(home: Home, name: str, content: str
 def test_a_home_from_another_machine_is_refused(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """D8: another machine fingerprint: exit 78, nothing is voided."""
     home.check_machine()
-    monkeypatch.setattr(module, "fingerprint", lambda: "os:" + "0" * 32 + " product:" + "0" * 32)
+    monkeypatch.setattr(machine, "fingerprint", lambda: "os:" + "0" * 32 + " product:" + "0" * 32)
     with pytest.raises(SetupError, match=r"another machine.*--again"):
         home.check_machine()
 
@@ -131,6 +140,24 @@ class NoLink(SystemDisk):
         raise OSError(95, "Operation not supported")
 
 
+class FullDisk(SystemDisk):
+    """A disk without room."""
+
+    def link_exclusive(self, path: Path, data: bytes) -> bytes:
+        """Refuse."""
+        raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_is_not_taken_for_one_without_links(tmp_path: Path) -> None:
+    """R27, packaging §2: 75, the manager starts it again, and not 78, which only a person mends."""
+    home = Home.lock(tmp_path / "home", FullDisk())
+    with pytest.raises(AgentError, match="is full: free some space") as found:
+        home.check_exclusive_link()
+    assert found.value.exit_code == 75
+    assert not (home.path / "probe").exists()
+    home.release()
+
+
 @pytest.mark.parametrize("disk", [LastWins(), NoLink()])
 def test_a_disk_that_does_not_exclude_is_refused(tmp_path: Path, disk: SystemDisk) -> None:
     """D1: two verdicts must not both win."""
@@ -148,4 +175,12 @@ def test_starting_over_leaves_nothing_that_speaks_for_the_new_runner(home: Home)
     (home.path / "builds").mkdir()
     home.start_over()
     assert not home.is_enrolled
-    assert sorted(path.name for path in home.path.iterdir()) == ["builds", "epoch", "home", "join", "key", "lock"]
+    assert sorted(path.name for path in home.path.iterdir()) == [
+        "builds",
+        "epoch",
+        "home",
+        "join",
+        "key",
+        "lock",
+        "starts",
+    ]

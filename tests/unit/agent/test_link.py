@@ -73,8 +73,20 @@ def test_a_stable_link_resets_it() -> None:
     backoff = Backoff(upper)
     for now in range(10):
         backoff.delay_s(float(now), connected_for_s=59.0)
-    assert backoff.delay_s(200.0, connected_for_s=59.0) == 60.0
+    assert backoff.delay_s(200.0, connected_for_s=59.0) == 5.0
     assert backoff.delay_s(300.0, connected_for_s=60.0) == 0.5
+
+
+def test_a_hub_that_was_there_in_between_is_looked_for_every_five_seconds() -> None:
+    """P10, R48: "cap 5 s for 2 min, then 60 s" of one outage; recovery after a hub kill <= 10 s, also after the tenth.
+
+    Counted from the first of many kills, a runner slept for up to a minute beside a hub that was there again.
+    """
+    backoff = Backoff(upper)
+    for now in range(0, 600, 20):
+        backoff.delay_s(float(now), connected_for_s=2.0)
+        assert backoff.delay_s(now + 5.0) <= 5.0
+    assert [backoff.delay_s(now) for now in (699.0, 701.0)] == [5.0, 60.0]
 
 
 def test_a_hint_of_the_hub_wins() -> None:

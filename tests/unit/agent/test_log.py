@@ -2,7 +2,11 @@
 
 import json
 import logging
+from pathlib import Path
 
+import pytest
+
+from agent import log
 from agent.log import JsonFormatter, TextFormatter
 
 
@@ -24,3 +28,22 @@ def test_json_is_one_object_a_line() -> None:
     body = json.loads(line)
     assert "\n" not in line
     assert (body["level"], body["logger"], body["message"]) == ("WARNING", "agent.daemon.uplink", "a\nb")
+
+
+def test_a_file_begins_anew_before_it_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no journal keeps it: bounded, and 4 older ones."""
+    monkeypatch.setattr(log, "_FILE_BYTES", 200)
+    root, file = logging.getLogger(), tmp_path / "logs" / "agent.log"
+    before, level = list(root.handlers), root.level
+    try:
+        log.set_up("INFO", "text", file)
+        for number in range(60):
+            logging.getLogger("agent.x").info("line %d", number)
+    finally:
+        root.handlers[-1].close()
+        root.handlers[:] = before
+        root.setLevel(level)
+
+    assert sorted(one.name for one in file.parent.iterdir()) == ["agent.log", *(f"agent.log.{n}" for n in range(1, 5))]
+    assert "line 59" in file.read_text()
+    assert all(one.stat().st_size <= 200 for one in file.parent.iterdir())

@@ -21,6 +21,18 @@ def test_the_first_word_is_told_at_once_and_then_the_newest_of_each_second() -> 
     assert [] == notes.due(20.0)
 
 
+def test_it_says_when_there_is_something_to_tell() -> None:
+    """So that nobody looks each second."""
+    notes = ProgressNotes()
+    assert notes.due_at() == float("inf")
+    notes.note(said(1))
+    assert notes.due_at() <= 10.0
+    notes.due(10.0)
+    assert notes.due_at() == float("inf")
+    notes.note(said(2))
+    assert notes.due_at() == 11.0
+
+
 def test_bots_do_not_wait_for_each_other() -> None:
     """Each has its own second."""
     notes = ProgressNotes()

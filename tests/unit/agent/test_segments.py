@@ -227,6 +227,34 @@ def test_what_is_written_between_two_looks_is_no_gap(tmp_path: Path) -> None:
     assert gaps_of([reading]) == []
 
 
+@pytest.mark.parametrize("look", range(1, 6))
+def test_lines_that_come_between_two_looks_are_no_damage(tmp_path: Path, look: int) -> None:
+    """R29, C4: two lines of a bot between two looks at the file's end made the first of them a gap, for good."""
+    writer = SegmentWriter(folder=tmp_path, disk=QuickDisk(), cap_bytes=NO_CAP)
+    writer.open()
+    writer.append(OUT, b"first\n", wall_ns=0, boot_ns=0)
+
+    class HurriedReader(SegmentReader):
+        """The writer goes on just before one of its looks."""
+
+        looks = 0
+
+        def _bytes_at(self, cursor: _Cursor, size: int | None) -> bytes:
+            self.looks += 1
+            if self.looks == look:
+                for line in (b"second\n", b"third\n"):
+                    writer.append(OUT, line, wall_ns=0, boot_ns=0)
+            return super()._bytes_at(cursor, size)
+
+    reader = HurriedReader(tmp_path)
+    reading = reader.read_from(0, 1 << 20, is_writer_alive=True)
+    rest = reader.read_from(reading.next_offset, 1 << 20, is_writer_alive=True)
+    reader.close()
+    writer.close(0)
+    assert gaps_of([reading, rest]) == []
+    assert b"first\nsecond\nthird\n".startswith(data_of([reading, rest]))
+
+
 def test_deleted_segments_are_a_gap(tmp_path: Path) -> None:
     """Asked for an offset whose segment is gone: gap {from, to, reason: deleted} (core.md §3)."""
     write(tmp_path, [(OUT, bytes([65 + n]) * 100) for n in range(10)], segment_bytes=300)
@@ -249,8 +277,8 @@ class SmallDisk(QuickDisk):
     def __init__(self, room: int) -> None:
         self.room = room
 
-    def open_append(self, path: Path) -> AppendFile:
-        file = super().open_append(path)
+    def open_new(self, path: Path) -> AppendFile:
+        file = super().open_new(path)
         disk, plain_write = self, file.write
 
         def write(data: bytes) -> None:
@@ -287,6 +315,24 @@ def test_a_full_disk_is_a_counted_gap(tmp_path: Path) -> None:
     assert writer.dropped == {OUT: 40, ERR: 0}
     assert readings[-1].state is ReadState.END
     assert not (tmp_path / "reserve").exists()
+
+
+class KeepingDisk(QuickDisk):
+    """Removes nothing."""
+
+    def remove(self, path: Path) -> None:
+        """Answer EIO."""
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+
+def test_a_reserve_that_can_not_be_removed_costs_nothing_else(tmp_path: Path) -> None:
+    """T5, R27: an unlink that answers EIO at the end of an output does not end the shim, and the output is whole."""
+    writer = SegmentWriter(folder=tmp_path, disk=KeepingDisk(), cap_bytes=NO_CAP)
+    writer.open()
+    writer.append(OUT, b"all of it", 1, boot_ns=0)
+    writer.close(2)
+    assert data_of(read_all(tmp_path)) == b"all of it"
+    assert writer.gaps == []
 
 
 def test_a_disk_that_stays_full_is_told_by_the_writer(tmp_path: Path) -> None:

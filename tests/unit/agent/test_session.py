@@ -17,7 +17,7 @@ from agent.session_effects import (
     TakeInventory,
 )
 from agent.wire.facts import Gap
-from agent.wire.limits import FACTS_IN_FLIGHT, HANDSHAKE_S
+from agent.wire.limits import HANDSHAKE_S
 from agent.wire.messages import (
     Bye,
     Desired,
@@ -125,7 +125,7 @@ def test_the_epoch_is_stored_before_anything_is_sent_in_it() -> None:
 def test_a_handshake_that_takes_too_long_is_given_up() -> None:
     """P8: silence before the welcome ends the link too."""
     session = new_session()
-    assert session.tick(moment(HANDSHAKE_S), Readiness()) == []
+    assert session.tick(moment(HANDSHAKE_S - 0.1), Readiness()) == []
     (end,) = session.tick(moment(HANDSHAKE_S + 1), Readiness())
     assert isinstance(end, CloseLink)
     assert end.reason is CloseReason.HANDSHAKE
@@ -226,7 +226,7 @@ def test_nothing_of_an_execution_is_sent_before_the_hub_said_from_where() -> Non
 
     # then
     (read,) = [effect for effect in effects if isinstance(effect, ReadFacts)]
-    assert (read.wish.after, read.wish.limit) == (4, FACTS_IN_FLIGHT)
+    assert (read.wish.after, read.wish.limit) == (4, 2)
     assert sent(session.facts_read(exe(1), [fact(1, 5), fact(1, 6)])) == [fact(1, 5), fact(1, 6)]
     wish = session.next_output()
     assert wish is not None
@@ -307,26 +307,47 @@ def test_heartbeats_come_in_time_and_their_acknowledgement_names_their_stamp() -
 
 
 def test_silence_closes_the_link() -> None:
-    """P8, R42: no byte for 35 s; any byte counts."""
+    """P8, R42: no byte for 35 s, told within them; any byte counts."""
     # given
     session = open_session()
     session.receive(Desired(), 10.0)
 
     # when, then
-    assert not any(isinstance(effect, CloseLink) for effect in session.tick(moment(44.0), Readiness()))
+    assert not any(isinstance(effect, CloseLink) for effect in session.tick(moment(41.0), Readiness()))
     session.heard(50.0)
-    assert not any(isinstance(effect, CloseLink) for effect in session.tick(moment(84.0), Readiness()))
-    (end,) = session.tick(moment(86.0), Readiness())
+    assert not any(isinstance(effect, CloseLink) for effect in session.tick(moment(81.0), Readiness()))
+    (end,) = session.tick(moment(82.0), Readiness())
     assert isinstance(end, CloseLink)
     assert end.reason is CloseReason.SILENCE
     assert session.tick(moment(200.0), Readiness()) == []
 
 
+def test_a_session_says_when_time_brings_something() -> None:
+    """P8, R6, R7: heartbeats, silence, a handshake that takes too long; in between nobody need look."""
+    # given
+    session = open_session()
+    session.receive(Desired(), 10.0)
+
+    # when, then: the first heartbeat at once, the next 10 s later; what is heard moves the end that silence brings
+    assert session.due_at() <= 10.0
+    session.tick(moment(10.0), Readiness())
+    assert session.due_at() == 20.0
+    session.tick(moment(20.0), Readiness())
+    session.tick(moment(30.0), Readiness())
+    session.tick(moment(40.0), Readiness())
+    assert session.due_at() == pytest.approx(41.5)
+    session.heard(39.0)
+    assert session.due_at() == 50.0
+    assert session.tick(moment(49.9), Readiness()) == []
+    session.tick(moment(100.0), Readiness())
+    assert session.due_at() == float("inf")
+
+
 def test_preparation_is_told_in_a_session_only() -> None:
     """What happened before is told by resume_end."""
     message = Preparation(build_id="bld_" + "0" * 32, state=PreparationState.FETCHING, progress=0.4)
-    assert sent(open_session().preparation(message)) == [message]
-    assert new_session().preparation(message) == []
+    assert sent(open_session().news(message)) == [message]
+    assert new_session().news(message) == []
 
 
 def test_a_closed_session_says_nothing_more() -> None:

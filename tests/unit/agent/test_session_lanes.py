@@ -1,18 +1,19 @@
 """The two lanes of one connection: numbered facts, output by offset (`core.md` §3, P9)."""
 
-from agent.session import Session
+from agent.session import Session, Stage
 from agent.session_effects import (
     CloseLink,
     Deliver,
     Effect,
     FactsAcked,
+    Opened,
     OutputSafe,
     ReadFacts,
     Send,
     WakeOutput,
 )
-from agent.wire.facts import Gap
-from agent.wire.limits import FACTS_IN_FLIGHT, OUTPUT_DATA_MAX_BYTES, OUTPUT_WINDOW_BYTES
+from agent.wire.facts import Fact, Gap
+from agent.wire.limits import CONNECTION_FACTS_IN_FLIGHT, FACTS_IN_FLIGHT, OUTPUT_DATA_MAX_BYTES, OUTPUT_WINDOW_BYTES
 from agent.wire.messages import (
     FactAck,
     OutputAck,
@@ -57,7 +58,7 @@ def test_facts_of_a_new_execution_go_at_once_and_no_more_than_the_window() -> No
     # then the next are asked for, once
     assert effects[0] == FactsAcked(execution_id=exe(1), seq=10)
     (read,) = [effect for effect in effects if isinstance(effect, ReadFacts)]
-    assert (read.wish.after, read.wish.limit) == (32, 10)
+    assert (read.wish.after, read.wish.limit) == (32, 8)
     assert session.receive(FactAck(execution_id=exe(1), fence=1, seq=11), NOW) == [
         FactsAcked(execution_id=exe(1), seq=11)
     ]
@@ -99,6 +100,16 @@ def test_frames_for_a_forgotten_execution_mean_nothing() -> None:
     assert session.receive(FactAck(execution_id=exe(1), fence=1, seq=3), NOW) == []
     assert session.receive(OutputAck(execution_id=exe(1), have=3, safe=3), NOW) == []
     assert session.receive(OutputRewind(execution_id=exe(1), start=3), NOW) == []
+
+
+def test_what_was_forgotten_during_the_resume_is_answered_and_the_session_opens() -> None:
+    """P2, D5: its folder went while the hub made its answer: no breach of the protocol, and no wait for ever."""
+    session = welcomed_session()
+    session.inventory([held(1), held(2)], [])
+    session.forgotten(exe(1))
+    assert Opened() not in session.receive(Resumed(execution_id=exe(2), fence=1, action="continue", fact=2), NOW)
+    assert session.receive(Resumed(execution_id=exe(1), fence=1, action="forget", fact=2), NOW) == [Opened()]
+    assert session.stage is Stage.OPEN
 
 
 def with_output(*totals: int) -> Session:
@@ -188,3 +199,48 @@ def test_a_hub_that_is_ahead_of_the_file_is_normal() -> None:
     session.inventory([held(1, output=100)], [])
     session.receive(Resumed(execution_id=exe(1), fence=1, action="upload_rest", have=400, safe=400), NOW)
     assert session.next_output() is None
+
+
+def test_a_session_goes_on_where_the_hub_has_stored_to() -> None:
+    """§3, R1: what was sent on the connection before and is not at the hub is sent again."""
+    session = welcomed_session()
+    session.inventory([held(1, output=5000)], [])
+    session.receive(Resumed(execution_id=exe(1), fence=1, action="continue", have=2000, safe=1000), NOW)
+    wish = session.next_output()
+    assert wish is not None
+    assert (wish.start, wish.limit) == (2000, 3000)
+
+
+def test_facts_of_days_do_not_drown_the_hub() -> None:
+    """P9, R6: what 300 executions have to tell at a resume goes 1024 facts at a time, each once and in its order."""
+    executions, facts_each = 300, 40
+    session = welcomed_session()
+    session.inventory([held(number, facts_each) for number in range(executions)], [])
+    told: dict[str, list[int]] = {exe(number): [] for number in range(executions)}
+    acked = dict.fromkeys(told, 0)
+    waiting: list[Effect] = []
+    for number in range(executions):
+        waiting += session.receive(Resumed(execution_id=exe(number), fence=1, action="continue"), NOW)
+
+    def under_way() -> int:
+        return sum(len(seqs) - acked[name] for name, seqs in told.items())
+
+    most = 0
+    while waiting or under_way():
+        for effect in waiting:
+            if isinstance(effect, Send) and isinstance(effect.message, Fact):
+                told[effect.message.execution_id].append(effect.message.seq)
+        reads = [effect for effect in waiting if isinstance(effect, ReadFacts)]
+        waiting = []
+        for read in reads:
+            number = int(read.execution_id.removeprefix("exe_"), 16)
+            last = min(facts_each, read.wish.after + read.wish.limit)
+            found = [fact(number, seq) for seq in range(read.wish.after + 1, last + 1)]
+            waiting += session.facts_read(read.execution_id, found)
+        most = max(most, under_way())
+        if not waiting and under_way():
+            name = next(name for name, seqs in told.items() if len(seqs) > acked[name])
+            acked[name] = len(told[name])
+            waiting = session.receive(FactAck(execution_id=name, fence=1, seq=acked[name]), NOW)
+    assert told == {name: list(range(1, facts_each + 1)) for name in told}
+    assert CONNECTION_FACTS_IN_FLIGHT - FACTS_IN_FLIGHT < most <= CONNECTION_FACTS_IN_FLIGHT

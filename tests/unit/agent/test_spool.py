@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,7 +55,9 @@ async def test_what_is_forgotten_leaves_a_tombstone_for_thirty_days(spool: Spool
     # when, then
     await spool.bury(old, start)
     assert (await spool.read(exe(1)), await spool.tombstones()) == ([], [old])
-    await spool.bury(new, start + timedelta(days=31))
+    await spool.bury(new, start + timedelta(days=29, hours=23))
+    assert await spool.tombstones() == [old, new]
+    await spool.bury(new, start + timedelta(days=30, seconds=1))
     assert await spool.tombstones() == [new]
 
 
@@ -108,15 +111,62 @@ async def test_a_damaged_file_is_refused_and_left_as_it_is(tmp_path: Path, damag
     assert path.read_bytes() == before
 
 
-async def test_a_newer_file_is_refused(tmp_path: Path) -> None:
-    """R41: newer spool version: refused, data kept."""
+@pytest.mark.parametrize("way", ["damaged", "newer botyard-agent", "older copy"])
+async def test_a_refused_spool_stays_as_it_is_to_the_byte(tmp_path: Path, way: str) -> None:
+    """R41, G9, D8: refused, data kept: what a crash left in the journal stays there, and nothing is made beside it."""
+    # given a spool whose daemon was killed: the newest facts stand in its journal
     path = tmp_path / "spool.db"
-    db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 99")
-    db.execute("CREATE TABLE theirs(x)")
-    db.close()
-    with pytest.raises(SetupError, match="newer botyard-agent"):
-        await Spool.open(path)
+    left = tmp_path / "left"
+    left.mkdir()
+    spool = await Spool.open(left / "spool.db")
+    await spool.add(fact(1, 1))
+    for name in ("spool.db", "spool.db-wal"):
+        (tmp_path / name).write_bytes((left / name).read_bytes())
+    await spool.close()
+    spoil(path, way)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
+
+    # when, then
+    with pytest.raises(SetupError, match=way):
+        await Spool.open(path, starts=1 if way == "older copy" else 0)
+    assert before == {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
+
+
+def spoil(path: Path, way: str) -> None:
+    """Make a spool one that is refused; a new journal holds what makes it newer."""
+    if way == "damaged":
+        path.write_bytes(b"not a spool" * 1000)
+    if way == "newer botyard-agent":
+        db = sqlite3.connect(path)
+        db.execute("PRAGMA user_version = 99")
+        for name in (path.name, f"{path.name}-wal"):
+            path.with_name(f"{name}.kept").write_bytes(path.with_name(name).read_bytes())
+        db.close()
+        for name in (path.name, f"{path.name}-wal"):
+            path.with_name(f"{name}.kept").rename(path.with_name(name))
+
+
+async def test_a_spool_that_was_removed_is_not_made_anew(tmp_path: Path) -> None:
+    """D8: beside a home that has counted a start a missing spool is a lost one."""
+    with pytest.raises(SetupError, match="or was removed: what ran since is not in it"):
+        await Spool.open(tmp_path / "spool.db", starts=1)
+    assert [] == list(tmp_path.iterdir())
+
+
+async def test_a_spool_that_died_while_it_was_made_is_made_again(tmp_path: Path) -> None:
+    """G9: start-up is recovery: a journal of the first moment is undone, and hinders nobody."""
+    path = tmp_path / "spool.db"
+    dies = (
+        "import os, sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        "db.execute('PRAGMA cache_size = 1'); db.execute('BEGIN'); db.execute('CREATE TABLE facts(x)');"
+        "[db.execute('INSERT INTO facts VALUES (zeroblob(9000))') for _ in range(20)]; os._exit(9)"
+    )
+    assert 9 == (await (await asyncio.create_subprocess_exec(sys.executable, "-c", dies, str(path))).wait())
+    assert path.with_name("spool.db-journal").stat().st_size
+    assert path.stat().st_size
+    spool = await Spool.open(path)
+    assert await spool.add(fact(1, 1))
+    await spool.close()
 
 
 async def test_a_full_disk_fails_the_group_and_nothing_else(tmp_path: Path) -> None:
@@ -128,15 +178,15 @@ async def test_a_full_disk_fails_the_group_and_nothing_else(tmp_path: Path) -> N
     await spool._do(lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchone())
 
     # when
-    adding = (spool.add(fact(2, seq)) for seq in range(1, 300))
+    adding = (spool.add(*(fact(2 + each, seq) for each in range(50))) for seq in range(1, 300))
     answers = await asyncio.gather(*adding, return_exceptions=True)
 
     # then
     assert any(isinstance(answer, SpoolFullError) for answer in answers)
     assert not spool.failure.done()
     await spool._do(lambda db: db.execute("PRAGMA max_page_count = 100000").fetchone())
-    assert await spool.add(fact(3, 1))
-    assert await spool.read(exe(1)) == [fact(1, 1)]
+    assert await spool.add(fact(1, 2))
+    assert await spool.read(exe(1)) == [fact(1, 1), fact(1, 2)]
     await spool.close()
 
 

@@ -135,6 +135,83 @@ CREATE TABLE alerts (
 );
 CREATE INDEX ix_alerts_workspace_id_at ON alerts (workspace_id, at);
 COMMENT ON TABLE alerts IS 'what a person should look at';
+CREATE TABLE resources (
+  workspace_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  label TEXT NOT NULL,
+  name TEXT NOT NULL,
+  description TEXT DEFAULT '' NOT NULL,
+  capacity BIGINT NOT NULL,
+  accounts JSONB,
+  turn BIGINT DEFAULT '0' NOT NULL,
+  created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT pk_resources PRIMARY KEY (workspace_id, id),
+  CONSTRAINT uq_resources_workspace_id_label UNIQUE (workspace_id, label),
+  CONSTRAINT ck_resources_capacity_positive CHECK (capacity >= 0),
+  CONSTRAINT fk_resources_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+COMMENT ON TABLE resources IS 'something of which there is only so much: licences, accounts, sessions of an application';
+CREATE TABLE breakers (
+  workspace_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  label TEXT NOT NULL,
+  state TEXT DEFAULT 'closed' NOT NULL,
+  policy JSONB NOT NULL,
+  failed_in_a_row BIGINT DEFAULT '0' NOT NULL,
+  openings BIGINT DEFAULT '0' NOT NULL,
+  opened_at TIMESTAMP WITH TIME ZONE,
+  probe_at TIMESTAMP WITH TIME ZONE,
+  why TEXT,
+  item_id TEXT,
+  probes_out BIGINT DEFAULT '0' NOT NULL,
+  probes_passed BIGINT DEFAULT '0' NOT NULL,
+  created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT pk_breakers PRIMARY KEY (workspace_id, id),
+  CONSTRAINT uq_breakers_workspace_id_label UNIQUE (workspace_id, label),
+  CONSTRAINT ck_breakers_state CHECK (state IN ('closed', 'open', 'half_open')),
+  CONSTRAINT fk_breakers_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+CREATE INDEX ix_breakers_timed ON breakers (probe_at) WHERE probe_at IS NOT NULL;
+COMMENT ON TABLE breakers IS 'one for each application that items need: open while it is out of order';
+CREATE TABLE queues (
+  workspace_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  label TEXT NOT NULL,
+  name TEXT NOT NULL,
+  description TEXT DEFAULT '' NOT NULL,
+  fields JSONB NOT NULL,
+  schema JSONB,
+  consumption TEXT DEFAULT 'fifo' NOT NULL,
+  state TEXT DEFAULT 'active' NOT NULL,
+  paused_why TEXT,
+  concurrency BIGINT,
+  retry JSONB NOT NULL,
+  lease_s BIGINT DEFAULT '900' NOT NULL,
+  expected_s BIGINT,
+  retention_days BIGINT,
+  success_queue_id TEXT,
+  failure_queue_id TEXT,
+  unique_references BOOLEAN DEFAULT false NOT NULL,
+  stop_after BIGINT,
+  failed_in_a_row BIGINT DEFAULT '0' NOT NULL,
+  target TEXT,
+  stock TEXT DEFAULT 'none' NOT NULL,
+  created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT pk_queues PRIMARY KEY (workspace_id, id),
+  CONSTRAINT uq_queues_workspace_id_label UNIQUE (workspace_id, label),
+  CONSTRAINT fk_queues_workspace_id_success_queue_id FOREIGN KEY(workspace_id, success_queue_id) REFERENCES queues (workspace_id, id),
+  CONSTRAINT fk_queues_workspace_id_failure_queue_id FOREIGN KEY(workspace_id, failure_queue_id) REFERENCES queues (workspace_id, id),
+  CONSTRAINT ck_queues_consumption CHECK (consumption IN ('fifo', 'lifo')),
+  CONSTRAINT ck_queues_state CHECK (state IN ('active', 'paused')),
+  CONSTRAINT ck_queues_stock CHECK (stock IN ('none', 'in_work', 'waiting')),
+  CONSTRAINT ck_queues_concurrency_positive CHECK (concurrency >= 1),
+  CONSTRAINT ck_queues_lease_positive CHECK (lease_s >= 1),
+  CONSTRAINT fk_queues_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+COMMENT ON TABLE queues IS 'where items wait; target: the application whose breaker guards them; stock: what the feed was told last';
 CREATE TABLE runners (
   workspace_id TEXT NOT NULL,
   id TEXT NOT NULL,
@@ -153,9 +230,19 @@ CREATE TABLE runners (
   boot_id TEXT,
   unreachable_since TIMESTAMP WITH TIME ZONE,
   quarantined_at TIMESTAMP WITH TIME ZONE,
-  commit_position BIGINT DEFAULT '0' NOT NULL,
+  quarantine_reason TEXT,
+  failed_in_a_row BIGINT DEFAULT '0' NOT NULL,
+  failing JSONB,
+  benched_at TIMESTAMP WITH TIME ZONE,
+  drain_reason TEXT,
+  drained_by TEXT,
+  drained_at TIMESTAMP WITH TIME ZONE,
+  shown_at TIMESTAMP WITH TIME ZONE,
   agent_version TEXT,
   platform JSONB,
+  condition JSONB,
+  faults_told JSONB,
+  condition_at TIMESTAMP WITH TIME ZONE,
   connected_at TIMESTAMP WITH TIME ZONE,
   last_seen_at TIMESTAMP WITH TIME ZONE,
   revoked_at TIMESTAMP WITH TIME ZONE,
@@ -170,6 +257,19 @@ CREATE TABLE runners (
 );
 CREATE INDEX ix_runners_live ON runners (hub_id, session_epoch);
 COMMENT ON TABLE runners IS 'an enrolled agent; session_epoch is NULL while it has no session, last_epoch only grows';
+CREATE TABLE calendars (
+  workspace_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  label TEXT NOT NULL,
+  name TEXT NOT NULL,
+  definition JSONB NOT NULL,
+  created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT pk_calendars PRIMARY KEY (workspace_id, id),
+  CONSTRAINT uq_calendars_workspace_id_label UNIQUE (workspace_id, label),
+  CONSTRAINT fk_calendars_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+COMMENT ON TABLE calendars IS 'days on which nothing is due: a country''s holidays, weekends, and own days';
 CREATE TABLE label_sets (
   workspace_id TEXT NOT NULL,
   id TEXT NOT NULL,
@@ -207,6 +307,93 @@ CREATE TABLE builds (
 CREATE INDEX ix_builds_unfinished ON builds (created_at) WHERE state IN ('received', 'resolving');
 CREATE INDEX ix_builds_workspace_id_digest ON builds (workspace_id, digest);
 COMMENT ON TABLE builds IS 'one immutable version of a bot; digest is the sha256 (hex) of its manifest';
+CREATE TABLE windows (
+  workspace_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  runner_id TEXT NOT NULL,
+  starts_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  ends_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  reason TEXT NOT NULL,
+  created_by TEXT NOT NULL,
+  created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT pk_windows PRIMARY KEY (workspace_id, id),
+  CONSTRAINT fk_windows_workspace_id_runner_id FOREIGN KEY(workspace_id, runner_id) REFERENCES runners (workspace_id, id),
+  CONSTRAINT ck_windows_ends_later CHECK (ends_at > starts_at),
+  CONSTRAINT fk_windows_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+CREATE INDEX ix_windows_workspace_id_runner_id_ends_at ON windows (workspace_id, runner_id, ends_at);
+COMMENT ON TABLE windows IS 'maintenance: from when until when a runner gets no work';
+CREATE TABLE items (
+  workspace_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  queue_id TEXT NOT NULL,
+  state TEXT NOT NULL,
+  payload JSONB NOT NULL,
+  priority BIGINT DEFAULT '5' NOT NULL,
+  rank BIGINT NOT NULL,
+  reference TEXT,
+  unique_key TEXT,
+  not_before TIMESTAMP WITH TIME ZONE,
+  deadline TIMESTAMP WITH TIME ZONE NOT NULL,
+  tags JSONB,
+  tries BIGINT DEFAULT '0' NOT NULL,
+  attempts BIGINT DEFAULT '0' NOT NULL,
+  crashes BIGINT DEFAULT '0' NOT NULL,
+  fence BIGINT DEFAULT '0' NOT NULL,
+  lease_until TIMESTAMP WITH TIME ZONE,
+  taken_at TIMESTAMP WITH TIME ZONE,
+  holder TEXT,
+  execution_id TEXT,
+  task_id TEXT,
+  runner_id TEXT,
+  avoid_runner_id TEXT,
+  progress JSONB,
+  error_class TEXT,
+  message TEXT,
+  result JSONB,
+  source_id TEXT,
+  batch_id TEXT,
+  created_by TEXT NOT NULL,
+  created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  finished_at TIMESTAMP WITH TIME ZONE,
+  CONSTRAINT pk_items PRIMARY KEY (workspace_id, id),
+  CONSTRAINT fk_items_workspace_id_queue_id FOREIGN KEY(workspace_id, queue_id) REFERENCES queues (workspace_id, id),
+  CONSTRAINT ck_items_state CHECK (state IN ('staged', 'pending', 'postponed', 'processing', 'done', 'failed', 'timed_out', 'canceled', 'dead', 'in_review')),
+  CONSTRAINT ck_items_error_class CHECK (error_class IN ('business', 'application', 'system')),
+  CONSTRAINT ck_items_priority_range CHECK (priority BETWEEN 0 AND 10),
+  CONSTRAINT ck_items_held_has_lease CHECK ((state = 'processing') = (lease_until IS NOT NULL)),
+  CONSTRAINT fk_items_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+CREATE INDEX ix_items_dead ON items (workspace_id, finished_at, id) WHERE state IN ('dead', 'failed', 'timed_out');
+CREATE INDEX ix_items_dead_of_queue ON items (workspace_id, queue_id, finished_at, id, state, error_class) WHERE state IN ('dead', 'failed', 'timed_out');
+CREATE INDEX ix_items_due ON items (not_before) WHERE state = 'postponed';
+CREATE INDEX ix_items_ended ON items (workspace_id, queue_id, finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX ix_items_execution ON items (workspace_id, execution_id) WHERE state = 'processing' AND execution_id IS NOT NULL;
+CREATE INDEX ix_items_lease ON items (lease_until) WHERE state = 'processing';
+CREATE INDEX ix_items_newest ON items (workspace_id, queue_id, created_at DESC, id DESC);
+CREATE INDEX ix_items_next ON items (workspace_id, queue_id, deadline, priority DESC, rank, id) WHERE state = 'pending';
+CREATE INDEX ix_items_postponed ON items (workspace_id, queue_id) WHERE state = 'postponed';
+CREATE INDEX ix_items_reference ON items (workspace_id, queue_id, reference, created_at, id) WHERE reference IS NOT NULL;
+CREATE INDEX ix_items_staged ON items (workspace_id, batch_id) WHERE state = 'staged';
+CREATE INDEX ix_items_state ON items (workspace_id, queue_id, state, created_at, id);
+CREATE UNIQUE INDEX uq_items_key ON items (workspace_id, queue_id, unique_key) WHERE unique_key IS NOT NULL;
+COMMENT ON TABLE items IS 'a piece of work; deadline is far away where there is none, rank falls with time where the queue is LIFO';
+CREATE TABLE batches (
+  workspace_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  queue_id TEXT NOT NULL,
+  state TEXT NOT NULL,
+  items BIGINT DEFAULT '0' NOT NULL,
+  created_by TEXT NOT NULL,
+  created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT pk_batches PRIMARY KEY (workspace_id, id),
+  CONSTRAINT fk_batches_workspace_id_queue_id FOREIGN KEY(workspace_id, queue_id) REFERENCES queues (workspace_id, id),
+  CONSTRAINT ck_batches_state CHECK (state IN ('open', 'visible')),
+  CONSTRAINT fk_batches_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+COMMENT ON TABLE batches IS 'items put in by slices, which one last write makes visible; one that is left open is removed';
 CREATE TABLE runner_sessions (
   workspace_id TEXT NOT NULL,
   runner_id TEXT NOT NULL,
@@ -238,7 +425,16 @@ CREATE TABLE automations (
   run_limit_s BIGINT DEFAULT '86400',
   limits JSONB,
   retry JSONB,
+  concurrency BIGINT,
+  concurrency_key TEXT,
+  rate JSONB,
+  uses JSONB,
+  desktop JSONB,
+  turn BIGINT DEFAULT '0' NOT NULL,
   state TEXT DEFAULT 'active' NOT NULL,
+  paused_why TEXT,
+  stopped_at TIMESTAMP WITH TIME ZONE,
+  failed_in_a_row BIGINT DEFAULT '0' NOT NULL,
   created_at TIMESTAMP WITH TIME ZONE NOT NULL,
   updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
   CONSTRAINT pk_automations PRIMARY KEY (workspace_id, id),
@@ -276,6 +472,7 @@ CREATE TABLE preparations (
   progress DOUBLE PRECISION DEFAULT '0' NOT NULL,
   message TEXT,
   permanent BOOLEAN DEFAULT false NOT NULL,
+  succeeded_at TIMESTAMP WITH TIME ZONE,
   updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
   CONSTRAINT pk_preparations PRIMARY KEY (workspace_id, runner_id, build_id),
   CONSTRAINT fk_preparations_workspace_id_runner_id FOREIGN KEY(workspace_id, runner_id) REFERENCES runners (workspace_id, id),
@@ -285,6 +482,99 @@ CREATE TABLE preparations (
 );
 CREATE INDEX ix_preparations_workspace_id_build_id_state ON preparations (workspace_id, build_id, state);
 COMMENT ON TABLE preparations IS 'where a build is prepared: desired state, not a phase of an execution (core.md §1)';
+CREATE TABLE attempts (
+  workspace_id TEXT NOT NULL,
+  item_id TEXT NOT NULL,
+  number BIGINT NOT NULL,
+  fence BIGINT NOT NULL,
+  holder TEXT NOT NULL,
+  execution_id TEXT,
+  task_id TEXT,
+  runner_id TEXT,
+  taken_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  ended_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  outcome TEXT NOT NULL,
+  error_class TEXT,
+  message TEXT,
+  is_counted BOOLEAN NOT NULL,
+  progress JSONB,
+  CONSTRAINT pk_attempts PRIMARY KEY (workspace_id, item_id, number),
+  CONSTRAINT fk_attempts_workspace_id_item_id FOREIGN KEY(workspace_id, item_id) REFERENCES items (workspace_id, id),
+  CONSTRAINT ck_attempts_outcome CHECK (outcome IN ('done', 'failed', 'timed_out', 'crashed', 'returned', 'in_review', 'canceled')),
+  CONSTRAINT ck_attempts_error_class CHECK (error_class IN ('business', 'application', 'system')),
+  CONSTRAINT fk_attempts_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+CREATE INDEX ix_attempts_workspace_id_execution_id ON attempts (workspace_id, execution_id);
+COMMENT ON TABLE attempts IS 'one handing out of an item, written when it ended and never changed';
+CREATE TABLE item_files (
+  workspace_id TEXT NOT NULL,
+  item_id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  sha256 TEXT NOT NULL,
+  size_bytes BIGINT NOT NULL,
+  created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT pk_item_files PRIMARY KEY (workspace_id, item_id, name),
+  CONSTRAINT fk_item_files_workspace_id_item_id FOREIGN KEY(workspace_id, item_id) REFERENCES items (workspace_id, id),
+  CONSTRAINT fk_item_files_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+COMMENT ON TABLE item_files IS 'files that belong to an item''s payload';
+CREATE TABLE side_effects (
+  workspace_id TEXT NOT NULL,
+  item_id TEXT NOT NULL,
+  effect_key TEXT NOT NULL,
+  state TEXT NOT NULL,
+  fence BIGINT NOT NULL,
+  result JSONB,
+  message TEXT,
+  actor TEXT NOT NULL,
+  intended_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  settled_at TIMESTAMP WITH TIME ZONE,
+  CONSTRAINT pk_side_effects PRIMARY KEY (workspace_id, item_id, effect_key),
+  CONSTRAINT fk_side_effects_workspace_id_item_id FOREIGN KEY(workspace_id, item_id) REFERENCES items (workspace_id, id),
+  CONSTRAINT ck_side_effects_state CHECK (state IN ('intended', 'done', 'not_done')),
+  CONSTRAINT fk_side_effects_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+COMMENT ON TABLE side_effects IS 'what an item does outside: intended, then done or not; intended by an ended attempt is unknown';
+CREATE TABLE triggers (
+  workspace_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  label TEXT NOT NULL,
+  name TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  automation_id TEXT NOT NULL,
+  definition JSONB NOT NULL,
+  parameters JSONB NOT NULL,
+  queue_id TEXT,
+  calendar_id TEXT,
+  state TEXT DEFAULT 'active' NOT NULL,
+  off_why TEXT,
+  failed_in_a_row BIGINT DEFAULT '0' NOT NULL,
+  next_at TIMESTAMP WITH TIME ZONE,
+  considered_at TIMESTAMP WITH TIME ZONE,
+  event_pos BIGINT,
+  secret TEXT,
+  runner TEXT,
+  watched_revision TEXT,
+  watched_at TIMESTAMP WITH TIME ZONE,
+  trouble TEXT,
+  trouble_since TIMESTAMP WITH TIME ZONE,
+  created_by TEXT NOT NULL,
+  created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT pk_triggers PRIMARY KEY (workspace_id, id),
+  CONSTRAINT uq_triggers_workspace_id_label UNIQUE (workspace_id, label),
+  CONSTRAINT fk_triggers_workspace_id_automation_id FOREIGN KEY(workspace_id, automation_id) REFERENCES automations (workspace_id, id),
+  CONSTRAINT fk_triggers_workspace_id_queue_id FOREIGN KEY(workspace_id, queue_id) REFERENCES queues (workspace_id, id),
+  CONSTRAINT fk_triggers_workspace_id_calendar_id FOREIGN KEY(workspace_id, calendar_id) REFERENCES calendars (workspace_id, id),
+  CONSTRAINT ck_triggers_kind CHECK (kind IN ('schedule', 'queue', 'webhook', 'file', 'event')),
+  CONSTRAINT ck_triggers_state CHECK (state IN ('active', 'paused', 'off', 'ended')),
+  CONSTRAINT fk_triggers_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+CREATE INDEX ix_triggers_due ON triggers (next_at) WHERE state = 'active' AND next_at IS NOT NULL;
+CREATE INDEX ix_triggers_id ON triggers (id);
+CREATE INDEX ix_triggers_queue ON triggers (workspace_id, queue_id);
+CREATE INDEX ix_triggers_runner ON triggers (workspace_id, runner);
+COMMENT ON TABLE triggers IS 'what makes tasks of an automation; moments up to considered_at were fired or passed over';
 CREATE TABLE tasks (
   workspace_id TEXT NOT NULL,
   id TEXT NOT NULL,
@@ -325,6 +615,15 @@ CREATE TABLE tasks (
   next_task_id TEXT,
   restart_of TEXT,
   held TEXT,
+  ranked_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  holding BOOLEAN DEFAULT false NOT NULL,
+  limit_key TEXT,
+  after TEXT,
+  open_prerequisites BIGINT DEFAULT '0' NOT NULL,
+  awaited BOOLEAN DEFAULT false NOT NULL,
+  tries JSONB,
+  avoid_runner_id TEXT DEFAULT '' NOT NULL,
+  trigger_id TEXT,
   CONSTRAINT pk_tasks PRIMARY KEY (workspace_id, id),
   CONSTRAINT uq_tasks_workspace_id_number_round UNIQUE (workspace_id, number, round),
   CONSTRAINT fk_tasks_workspace_id_automation_id FOREIGN KEY(workspace_id, automation_id) REFERENCES automations (workspace_id, id),
@@ -335,6 +634,7 @@ CREATE TABLE tasks (
   CONSTRAINT fk_tasks_workspace_id_restart_of FOREIGN KEY(workspace_id, restart_of) REFERENCES tasks (workspace_id, id),
   CONSTRAINT ck_tasks_state CHECK (state IN ('waiting', 'queued', 'running', 'finished')),
   CONSTRAINT ck_tasks_outcome CHECK (outcome IN ('succeeded', 'partial', 'failed', 'canceled', 'timed_out', 'lost', 'refused')),
+  CONSTRAINT ck_tasks_after CHECK (after IN ('succeeded', 'finished', 'any')),
   CONSTRAINT ck_tasks_priority_range CHECK (priority BETWEEN 0 AND 10),
   CONSTRAINT ck_tasks_round_positive CHECK (round >= 1),
   CONSTRAINT ck_tasks_fence_positive CHECK (fence >= 0),
@@ -343,11 +643,66 @@ CREATE TABLE tasks (
   CONSTRAINT fk_tasks_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
 );
 CREATE INDEX ix_tasks_automation ON tasks (workspace_id, automation_id, created_at DESC);
-CREATE INDEX ix_tasks_claim ON tasks (workspace_id, label_set_id, bot_id, priority DESC, created_at, id) WHERE state = 'queued';
-CREATE INDEX ix_tasks_due ON tasks (not_before) WHERE state = 'waiting';
+CREATE INDEX ix_tasks_claim ON tasks (workspace_id, label_set_id, bot_id, automation_id, avoid_runner_id, ranked_at, id) WHERE state = 'queued';
+CREATE INDEX ix_tasks_due ON tasks (not_before) WHERE state = 'waiting' AND open_prerequisites = 0;
 CREATE INDEX ix_tasks_newest ON tasks (workspace_id, created_at DESC, id DESC);
+CREATE INDEX ix_tasks_running ON tasks (workspace_id, automation_id) WHERE state = 'running';
+CREATE INDEX ix_tasks_trigger ON tasks (workspace_id, trigger_id) WHERE trigger_id IS NOT NULL AND state <> 'finished';
+CREATE INDEX ix_tasks_trigger_ends ON tasks (workspace_id, trigger_id, settled_at DESC) WHERE trigger_id IS NOT NULL AND state = 'finished';
+CREATE INDEX ix_tasks_untold ON tasks (workspace_id, id) WHERE awaited AND state = 'finished';
 CREATE UNIQUE INDEX uq_tasks_unfinished ON tasks (workspace_id, number) WHERE state <> 'finished';
 COMMENT ON TABLE tasks IS 'one request to run an automation; number is BotCity''s task id, round its restart';
+CREATE TABLE retries (
+  workspace_id TEXT NOT NULL,
+  automation_id TEXT NOT NULL,
+  task_id TEXT NOT NULL,
+  fence BIGINT NOT NULL,
+  at TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT pk_retries PRIMARY KEY (workspace_id, task_id, fence),
+  CONSTRAINT fk_retries_workspace_id_automation_id FOREIGN KEY(workspace_id, automation_id) REFERENCES automations (workspace_id, id),
+  CONSTRAINT fk_retries_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+CREATE INDEX ix_retries_workspace_id_automation_id_at ON retries (workspace_id, automation_id, at);
+COMMENT ON TABLE retries IS 'tries again of the last hour, for an automation''s budget (R60); older ones are removed';
+CREATE TABLE holds (
+  workspace_id TEXT NOT NULL,
+  limit_key TEXT NOT NULL,
+  task_id TEXT NOT NULL,
+  units BIGINT NOT NULL,
+  account TEXT,
+  since TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT pk_holds PRIMARY KEY (workspace_id, limit_key, task_id),
+  CONSTRAINT fk_holds_workspace_id_task_id FOREIGN KEY(workspace_id, task_id) REFERENCES tasks (workspace_id, id),
+  CONSTRAINT fk_holds_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+CREATE INDEX ix_holds_workspace_id_task_id ON holds (workspace_id, task_id);
+CREATE UNIQUE INDEX uq_holds_account ON holds (workspace_id, limit_key, account) WHERE account IS NOT NULL;
+COMMENT ON TABLE holds IS 'what a running task has of a limit; gone with its permit';
+CREATE TABLE starts (
+  workspace_id TEXT NOT NULL,
+  limit_key TEXT NOT NULL,
+  task_id TEXT NOT NULL,
+  fence BIGINT NOT NULL,
+  at TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT pk_starts PRIMARY KEY (workspace_id, limit_key, task_id, fence),
+  CONSTRAINT fk_starts_workspace_id_task_id FOREIGN KEY(workspace_id, task_id) REFERENCES tasks (workspace_id, id),
+  CONSTRAINT fk_starts_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+CREATE INDEX ix_starts_workspace_id_limit_key_at ON starts (workspace_id, limit_key, at);
+CREATE INDEX ix_starts_workspace_id_task_id ON starts (workspace_id, task_id);
+COMMENT ON TABLE starts IS 'orders given under a limit of so many a minute; those that fell out of the time are deleted';
+CREATE TABLE prerequisites (
+  workspace_id TEXT NOT NULL,
+  task_id TEXT NOT NULL,
+  after_task_id TEXT NOT NULL,
+  outcome TEXT,
+  CONSTRAINT pk_prerequisites PRIMARY KEY (workspace_id, task_id, after_task_id),
+  CONSTRAINT fk_prerequisites_workspace_id_task_id FOREIGN KEY(workspace_id, task_id) REFERENCES tasks (workspace_id, id),
+  CONSTRAINT fk_prerequisites_workspace_id_after_task_id FOREIGN KEY(workspace_id, after_task_id) REFERENCES tasks (workspace_id, id),
+  CONSTRAINT fk_prerequisites_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+CREATE INDEX ix_prerequisites_workspace_id_after_task_id ON prerequisites (workspace_id, after_task_id);
+COMMENT ON TABLE prerequisites IS 'which tasks a task waits for; outcome is that task''s, once it has one';
 CREATE TABLE amendments (
   workspace_id TEXT NOT NULL,
   id TEXT NOT NULL,
@@ -365,6 +720,51 @@ CREATE TABLE amendments (
 );
 CREATE INDEX ix_amendments_workspace_id_task_id_amended_at ON amendments (workspace_id, task_id, amended_at);
 COMMENT ON TABLE amendments IS 'what a person said of a task after its settlement; fires nothing';
+CREATE TABLE firings (
+  workspace_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  trigger_id TEXT NOT NULL,
+  cause_key TEXT NOT NULL,
+  scheduled_for TIMESTAMP WITH TIME ZONE,
+  at TIMESTAMP WITH TIME ZONE NOT NULL,
+  outcome TEXT NOT NULL,
+  why TEXT DEFAULT '' NOT NULL,
+  task_id TEXT,
+  depth BIGINT DEFAULT '0' NOT NULL,
+  CONSTRAINT pk_firings PRIMARY KEY (workspace_id, id),
+  CONSTRAINT uq_firings_workspace_id_trigger_id_cause_key UNIQUE (workspace_id, trigger_id, cause_key),
+  CONSTRAINT fk_firings_workspace_id_trigger_id FOREIGN KEY(workspace_id, trigger_id) REFERENCES triggers (workspace_id, id),
+  CONSTRAINT ck_firings_outcome CHECK (outcome IN ('fired', 'skipped', 'failed')),
+  CONSTRAINT fk_firings_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+CREATE INDEX ix_firings_workspace_id_trigger_id_at ON firings (workspace_id, trigger_id, at);
+COMMENT ON TABLE firings IS 'what a trigger did and why; each cause (moment, request, file) is unique, so that none fires twice (R62)';
+CREATE TABLE awaited (
+  workspace_id TEXT NOT NULL,
+  trigger_id TEXT NOT NULL,
+  about TEXT NOT NULL,
+  since TIMESTAMP WITH TIME ZONE NOT NULL,
+  due_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  event JSONB NOT NULL,
+  is_told BOOLEAN DEFAULT false NOT NULL,
+  CONSTRAINT pk_awaited PRIMARY KEY (workspace_id, trigger_id, about),
+  CONSTRAINT fk_awaited_workspace_id_trigger_id FOREIGN KEY(workspace_id, trigger_id) REFERENCES triggers (workspace_id, id),
+  CONSTRAINT fk_awaited_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+CREATE INDEX ix_awaited_workspace_id_trigger_id_due_at ON awaited (workspace_id, trigger_id, due_at);
+COMMENT ON TABLE awaited IS 'what an event began and a trigger waits for to last; one that has fired stays until it ends';
+CREATE TABLE trigger_files (
+  workspace_id TEXT NOT NULL,
+  trigger_id TEXT NOT NULL,
+  identity TEXT NOT NULL,
+  device TEXT NOT NULL,
+  path TEXT NOT NULL,
+  seen_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT pk_trigger_files PRIMARY KEY (workspace_id, trigger_id, identity, device),
+  CONSTRAINT fk_trigger_files_workspace_id_trigger_id FOREIGN KEY(workspace_id, trigger_id) REFERENCES triggers (workspace_id, id),
+  CONSTRAINT fk_trigger_files_workspace_id FOREIGN KEY(workspace_id) REFERENCES workspaces (id)
+);
+COMMENT ON TABLE trigger_files IS 'files that a trigger was told of and that are settled; forgotten long after they are gone (R65)';
 CREATE TABLE executions (
   workspace_id TEXT NOT NULL,
   id TEXT NOT NULL,

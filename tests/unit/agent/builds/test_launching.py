@@ -175,6 +175,15 @@ def test_parameters_come_as_variables_too(stage: Stage) -> None:
     assert {"BOTYARD_PARAM_DUE_DATE": "5 May", "BOTYARD_PARAM_N": "4", "BOTYARD_PARAM_ON": "false"} == found
 
 
+def test_an_account_that_the_task_holds_comes_as_a_variable(stage: Stage) -> None:
+    accounts = {"sap-licence": "ana", "erp": "bob"}
+
+    env = stage.plan(Launch(kind=Kind.PYTHON, entry="m.py", python="3.11"), accounts=accounts).env
+
+    found = {name: value for name, value in env.items() if name.startswith("BOTYARD_RESOURCE_")}
+    assert {"BOTYARD_RESOURCE_SAP_LICENCE": "ana", "BOTYARD_RESOURCE_ERP": "bob"} == found
+
+
 def test_a_bot_finds_what_the_contract_says(stage: Stage) -> None:
     """bot-packages.md §6, row "variables for all kinds"."""
     made = stage.plan(Launch(kind=Kind.PYTHON, entry="m.py", python="3.11", artifacts="out"))

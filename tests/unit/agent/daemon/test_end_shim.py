@@ -16,6 +16,7 @@ from agent.process import same_process, start_of
 from agent.shim.exit_file import ExitFile, ExitRecord
 from agent.shim.order import ShimOrder, Stamp
 from agent.shim.verdict import VerdictKind
+from agent.shims import SystemShims
 from agent.wire.words import ExitKind
 from tests.support.shims import CLOCK, DESK, DISK
 
@@ -47,7 +48,7 @@ def keeper_of(folder: Path, shim: "subprocess.Popen[bytes]") -> "Keeper":
     )
     verdict = DESK.link_started(order, shim.pid, start_of(shim.pid) or "")
     assert verdict.kind is VerdictKind.STARTED
-    house = SimpleNamespace(disk=DISK, verdicts=DESK)
+    house = SimpleNamespace(disk=DISK, verdicts=DESK, shims=SystemShims())
     return cast("Keeper", SimpleNamespace(folder=folder, house=house, execution_id=folder.name))
 
 

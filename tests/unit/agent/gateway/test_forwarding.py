@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -278,6 +279,61 @@ async def test_a_secret_reaches_the_bot_only_after_its_mask_is_in_place(world: G
 
     assert status == 503
     assert "s3cret" not in str(answer)
+
+
+@pytest.mark.parametrize("shim", ["is there", "is away"])
+async def test_a_secret_that_no_mask_covers_is_not_given_in_any_part(world: GatewayWorld, shim: str) -> None:
+    """core.md §3, S15: an answer that goes on after 1 MiB cannot be masked; its connection is given back at once."""
+    asked: list[web.Request] = []
+
+    async def long(request: web.Request, body: bytes) -> web.StreamResponse:
+        asked.append(request)
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with suppress(ConnectionError, AssertionError):
+            await response.write(b"s3cret" * 2**18)
+            await eventually(lambda: request.transport is None or request.transport.is_closing(), within=5)
+        return response
+
+    world.hub.answer = long
+    world.daemon.masks_fail = shim == "is away"
+    status, told = await world.call("GET", "/api/v2/credential/mail/key/password")
+
+    assert status == 502
+    assert told["message"] == "The hub's secret is larger than 1048576 bytes"
+    await eventually(lambda: asked[0].transport is None or asked[0].transport.is_closing())
+
+
+async def test_an_answer_that_nobody_wants_is_not_left_open(world: GatewayWorld) -> None:
+    """core.md §6: a long 503 is asked for again; the connection of the first does not stay until the daemon's end."""
+    asked: list[web.Request] = []
+
+    async def answer(request: web.Request, body: bytes) -> web.StreamResponse:
+        asked.append(request)
+        if len(asked) > 1:
+            return web.json_response({})
+        response = web.StreamResponse(status=503)
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            while True:
+                await response.write(bytes(2**16))
+        return response
+
+    world.hub.answer = answer
+    status, _ = await world.call("POST", OTHER, json={})
+
+    assert status == 200
+    await eventually(lambda: asked[0].transport is None or asked[0].transport.is_closing())
+
+
+async def test_the_message_of_a_finish_is_masked(world: GatewayWorld) -> None:
+    """core.md §3: "texts of reports … are masked by the gateway", one that the hub is told at once, too."""
+    said = {"finishStatus": "SUCCESS", "finishMessage": f"with {SECRET}"}
+    for path in ("/api/v2/task/7", "/api/v2/task/7/finish"):
+        await world.call("POST", path, json=said)
+
+    for seen in world.hub.seen:
+        assert json.loads(seen.body) == {"finishStatus": "SUCCESS", "finishMessage": "with ***"}
 
 
 @pytest.mark.parametrize(

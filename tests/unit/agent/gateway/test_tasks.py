@@ -1,12 +1,14 @@
 """The bot's own task at the gateway (core.md §6, maestro.md §3.2, §4)."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from agent.wire.maestro import task_object
-from tests.support.gateway import EXECUTION, SECRET, TOKEN, GatewayWorld, always, cut, silence, snapshot
+from tests.support.gateway import EXECUTION, SECRET, TOKEN, GatewayWorld, always, cut, gateway_world, silence, snapshot
 
 FINISH = {
     "state": "FINISHED",
@@ -196,12 +198,35 @@ async def test_a_word_where_a_number_belongs_is_not_there(world: GatewayWorld, w
 async def test_a_full_spool_hands_the_finish_to_the_hub(world: GatewayWorld) -> None:
     """core.md §3: is it full all the same, the gateway forwards a finish and answers with the hub's answer."""
     world.daemon.spool_full = True
+    world.daemon.bot.last_fact = 7
     world.hub.answer = always(data={"id": 1042, "state": "FINISHED"})
 
-    status, answer = await world.call("POST", OWN, json=FINISH)
+    status, answer = await world.call("POST", OWN, json=FINISH | {"finishMessage": f"{SECRET} done"})
 
     assert (status, answer["state"]) == (200, "FINISHED")
-    assert b"finishStatus" in world.hub.seen[0].body
+    (seen,) = world.hub.seen
+    # it says which fact it comes after, and no secret
+    assert json.loads(seen.body) == FINISH | {"finishMessage": "*** done", "botyardAfterFact": 7}
+    assert len(seen.headers["idempotency-key"]) == 32
+    # and the bot's next look shows it, though the hub may be away by then
+    world.daemon.close_session()
+    _, shown = await world.call("GET", OWN)
+    assert (shown["state"], shown["finishMessage"]) == ("FINISHED", "*** done")
+
+
+@pytest.mark.parametrize(("case", "status", "why"), [("no hub", 503, "and the hub"), ("its end", 507, "the bot's end")])
+async def test_a_finish_that_nobody_can_keep_says_why(tmp_path: Path, case: str, status: int, why: str) -> None:
+    """core.md §3, §4: no room here and no hub there; after the bot's end a report is late, which only a fact tells."""
+    async with gateway_world(tmp_path, give_up_s=0.3) as world:
+        world.daemon.spool_full = True
+        world.daemon.bot.reaped = case == "its end"
+        await world.hub.stop()
+        told, answer = await world.call("POST", OWN, json=FINISH)
+
+        assert told == status
+        assert answer["message"].startswith("The runner's disk has no room for")
+        assert why in answer["message"]
+        assert world.daemon.reports == []
 
 
 async def test_reports_without_end_are_429(world: GatewayWorld) -> None:

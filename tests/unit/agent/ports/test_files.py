@@ -4,7 +4,9 @@ import os
 import stat
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,6 +122,25 @@ def test_of_many_that_link_at_once_exactly_one_wins(tmp_path: Path) -> None:
 
     assert count == len(answers)
     assert {verdict.read_bytes()} == set(answers)
+    assert ["verdict"] == names(tmp_path)
+
+
+def test_whoever_was_there_at_the_last_moment_keeps_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Core.md D1: the call itself excludes; a look before it would miss who comes between the two."""
+    verdict = tmp_path / "verdict"
+
+    def after_another(real: Callable[..., None]) -> Callable[..., None]:
+        def act(source: Path, target: Path, **more: Any) -> None:
+            verdict.write_bytes(b"theirs")
+            real(source, target, **more)
+
+        return act
+
+    for name in ("link", "rename", "replace"):
+        monkeypatch.setattr(os, name, after_another(getattr(os, name)))
+
+    assert b"theirs" == DISK.link_exclusive(verdict, b"mine")
+    assert b"theirs" == verdict.read_bytes()
     assert ["verdict"] == names(tmp_path)
 
 

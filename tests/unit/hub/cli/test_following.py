@@ -14,7 +14,7 @@ from hub.cli.profile import Profile
 from tests.unit.hub.cli.scripted_hub import Script, hangs_up, says, scripted_hub, streams
 
 EXECUTION = "exe_1"
-OUTPUT = {"complete": True, "state": "complete"}
+OUTPUT = {"complete": True, "state": "complete", "says": "complete, verified"}
 END = {"outcome": "succeeded", "reason": None, "exit_code": 0, "message": "done", "totals": None, "output": OUTPUT}
 
 
@@ -99,7 +99,10 @@ def test_each_outcome_has_its_exit_code(outcome: str, code: int) -> None:
 def test_the_outcome_is_told_in_one_line() -> None:
     totals = {"total": 3, "processed": 2, "failed": 1}
     failed = END | {"outcome": "failed", "reason": "exit_code", "exit_code": 7, "message": None, "totals": totals}
-    failed["output"] = {"complete": False, "state": "arriving"}
+    failed["output"] = {"complete": False, "state": "arriving", "says": "arriving, 5 bytes so far"}
 
     assert "succeeded - done" == outcome_line(END)
-    assert "failed (exit_code) exit code 7 [3 items: 2 processed, 1 failed] (output arriving)" == outcome_line(failed)
+    assert (
+        "failed (exit_code) exit code 7 [3 items: 2 processed, 1 failed] (output arriving, 5 bytes so far)"
+        == outcome_line(failed)
+    )

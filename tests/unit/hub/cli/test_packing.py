@@ -58,6 +58,16 @@ def test_own_rules_win_over_gits(tmp_path: Path) -> None:
     assert ["keep.log"] == files_of(root)
 
 
+def test_what_may_hold_passwords_stays_here_and_is_named(tmp_path: Path) -> None:
+    """Unless a line of the rules takes it in."""
+    root = tree(tmp_path / "a", "bot.py", ".env", ".env.prod", ".env.example", "d/.env")
+    with pack(root) as packed:
+        assert (".env", ".env.prod", "d/.env") == packed.left_out
+    assert [".env.example", "bot.py"] == files_of(root)
+    (root / ".botyardignore").write_text("!.env\n")
+    assert [".botyardignore", ".env", ".env.example", "bot.py", "d/.env"] == files_of(root)
+
+
 def test_rules_of_folders_below_count_there(tmp_path: Path) -> None:
     root = tree(tmp_path / "a", "x.csv", "d/x.csv", "d/y.csv", "d/e/x.csv", _gitignore="e/\n")
     (root / "d" / ".gitignore").write_text("x.csv\n!y.csv\n")

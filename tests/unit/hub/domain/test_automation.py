@@ -8,7 +8,7 @@ import pytest
 from agent.wire.words import Outcome
 from hub.domain.automation import Definition, faults_of
 from hub.domain.parameters import Parameter
-from hub.domain.task import RetryPolicy
+from hub.domain.retry import RetryPolicy
 
 GOOD = Definition(label="invoices", bot="invoices")
 

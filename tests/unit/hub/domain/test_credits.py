@@ -159,6 +159,20 @@ def test_any_credit_but_those_passed_over(book: CreditBook) -> None:
     assert book.take_any(W, passed_over={(R, 0)}) is None
 
 
+def test_a_runner_in_a_maintenance_window_gives_none(book: CreditBook) -> None:
+    """Its credits are kept, and count again when the loop says that no window is open; a drain is another thing."""
+    offer(book)
+    book.in_window(R)
+    assert (None, 0) == (take(book), book.offers(W)[R].free)
+    assert set() == book.keep_windows({R, "rnr_unknown"})
+    book.drain(R, on=True)
+    assert {W} == book.keep_windows(())
+    assert take(book) is None
+    book.drain(R, on=False)
+    assert take(book) is not None
+    assert set() == book.keep_windows(())
+
+
 @pytest.mark.parametrize("held_back", ["draining", "unfit"])
 def test_a_draining_or_unfit_runner_gives_none(book: CreditBook, held_back: str) -> None:
     offer(book)
@@ -212,8 +226,12 @@ def test_other_voids_withhold_nothing(book: CreditBook, reason: VoidReason) -> N
 
 
 def test_three_stale_orders_in_a_row_pause_the_runner_for_a_minute(book: CreditBook, clock: FakeClock) -> None:
+    """D7: in a row, with a stamp between them that said all was well again."""
     offer(book)
-    told = [book.voided(R, 3, B, VoidReason.STALE) for _ in range(STALE_IN_A_ROW)]
+    told = []
+    for _ in range(STALE_IN_A_ROW):
+        told.append(book.voided(R, 3, B, VoidReason.STALE))
+        book.renew(R, 3, LATER)
     assert [False, False, True] == told
     book.renew(R, 3, LATER)
     assert take(book) is None
@@ -223,9 +241,18 @@ def test_three_stale_orders_in_a_row_pause_the_runner_for_a_minute(book: CreditB
     assert take(book) is not None
 
 
+def test_one_stall_that_makes_all_its_orders_late_counts_once(book: CreditBook) -> None:
+    """D7: a machine that stood still for a while is no machine whose clock a person must look at."""
+    offer(book)
+    assert not any(book.voided(R, 3, B, VoidReason.STALE) for _ in range(2 * STALE_IN_A_ROW))
+    assert book.renew(R, 3, LATER)
+    assert take(book) is not None
+
+
 def test_an_order_that_ran_breaks_the_row(book: CreditBook) -> None:
     for _ in range(STALE_IN_A_ROW):
         assert not book.voided(R, 3, B, VoidReason.STALE)
+        book.renew(R, 3, LATER)
         book.started(R, 3)
 
 

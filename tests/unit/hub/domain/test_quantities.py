@@ -17,17 +17,19 @@ from hub.domain.quantities import duration_text, read_count, read_duration, read
         ("1h30m", 5400),
         ("1h 30m", 5400),
         ("1.5h", 5400),
-        ("90", 90),
+        ("0", 0),
         (" 2H ", 7200),
         ("none", None),
     ],
 )
 def test_durations(text: str, seconds: float | None) -> None:
-    """`30m`, `2h`, `90s`, `none`; a bare number is seconds."""
+    """`30m`, `2h`, `90s`, `none`; a bare number means nothing but for 0."""
     assert read_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "soon", "2 weeks", "h2", "1h30", "-5s", "1m-2s", "1e3", "٣s2", "9s!", "null"])
+@pytest.mark.parametrize(
+    "text", ["", "soon", "2 weeks", "h2", "1h30", "-5s", "1m-2s", "1e3", "٣s2", "9s!", "null", "5", "1.5"]
+)
 def test_what_is_no_duration_is_named(text: str) -> None:
     """One sentence with what was written and what may be."""
     with pytest.raises(ValueError, match="is no duration") as fault:

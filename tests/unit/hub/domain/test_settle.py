@@ -128,6 +128,8 @@ ROWS: list[tuple[str, Knowledge, str]] = [
     ("others: success, exit 7", known(PYTHON, OK, ending=EXIT_7), "failed: exit_code"),
     ("others: partial, signal", known(SHELL, PART, ending=SIGNAL), "failed: signal"),
     ("others: success, OOM", known(PYTHON, OK, ending=OOM), "failed: oom_killed"),
+    ("others: failed, exit unknown: the flag says why", known(PYTHON, BAD, ending=SHIM_LOST), "failed +supervisor_lost"),
+    ("others: failed, the machine restarted", known(PYTHON, BAD, ending=REBOOT), "failed +host_restarted"),
     ("others: success, exit unknown", known(PYTHON, OK, ending=SHIM_LOST), "failed: supervisor_lost"),
     ("others: success, no exit seen", known(PYTHON, OK), "failed: supervisor_lost"),
     # other kinds: reported otherwise / no report, 0 / no report, not 0
@@ -162,6 +164,13 @@ def test_a_broken_success_keeps_what_the_bot_said() -> None:
     """core.md §4: "`failed` with that reason, message and totals kept"."""
     settled = settle(known(PYTHON, OK, ending=EXIT_7))
     assert ("all done", TOTALS, 7) == (settled.message, settled.totals, settled.exit_code)
+
+
+@pytest.mark.parametrize("cause", StopCause)
+def test_a_bot_that_met_a_stop_with_an_exit_code_shows_it(cause: StopCause) -> None:
+    """C5: the end is shown as it was; only where a report decides "an exit code that our own stop caused is ignored"."""
+    assert settle(known(ending=STOPPED_130, stop=stop(cause))).exit_code == 130
+    assert settle(known(PYTHON, OK, ending=STOPPED_130, stop=stop(cause))).exit_code is None
 
 
 def test_a_silent_failure_says_its_exit_code() -> None:
@@ -260,3 +269,14 @@ def test_robot_framework_says_by_its_exit_code_how_many_failed(code: int, messag
 
     assert ("failed: exit_code", message, code) == (brief(robot), robot.message, robot.exit_code)
     assert f"ended with exit code {code}" == script.message
+
+
+def test_what_could_not_be_killed_is_named() -> None:
+    """R70: "cancel always works": the survivors are listed by pid and command line; a long list says that it is one."""
+    one = replace(STOPPED, survivors=("4711 /usr/bin/stuck --in D",))
+    settled = settle(known(PYTHON, ending=one, stop=stop(StopCause.CANCEL, by="ana"), cancel_asked=True))
+    named = "1 process could not be killed: 4711 /usr/bin/stuck --in D"
+    assert settled == Settlement(outcome=Outcome.CANCELED, message=f"canceled by ana ({named})")
+    many = replace(EXIT_0, survivors=tuple(f"{pid} x" for pid in range(7)))
+    settled = settle(known(PYTHON, ending=many))
+    assert settled.message == "7 processes could not be killed: 0 x; 1 x; 2 x; 3 x; 4 x; …"

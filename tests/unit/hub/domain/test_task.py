@@ -5,7 +5,8 @@ import itertools
 import pytest
 
 from agent.wire.words import Outcome, TaskState
-from hub.domain.task import TRANSITIONS, IllegalMove, RetryPolicy, TaskEvent, move
+from hub.domain.retry import RetryPolicy
+from hub.domain.task import TRANSITIONS, IllegalMove, TaskEvent, move
 
 
 @pytest.mark.parametrize(("state", "event"), list(itertools.product(TaskState, TaskEvent)))

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.wire.words import Outcome, ReportStatus, TaskState
+from agent.wire.words import Outcome, Reason, ReportStatus, TaskState
+from hub.domain.prerequisite import Prerequisite, When
 from hub.domain.task import ReportView, TaskView
 from hub.domain.timeline import Attempt, Moment, Sign, Step, timeline
 from tests.support.clock import START
@@ -178,3 +179,28 @@ def test_no_step_comes_before_the_one_that_it_follows_from(times: list[float]) -
     assert all(one.lasted_s is None or one.lasted_s >= 0 for one in story)
     assert [one.at for one in story] == sorted(one.at for one in story)
     assert Step.SETTLED == story[-1].step
+
+
+def test_what_a_task_waited_for_before_it_could_run() -> None:
+    """Other tasks first, then its moment, each as long as it kept the task; no slot is blamed for it."""
+
+    def prerequisite(number: int, settled: float, outcome: Outcome = Outcome.SUCCEEDED) -> Prerequisite:
+        known = {"automation": "a", "state": TaskState.FINISHED, "settled_at": at(settled)}
+        return Prerequisite(id=f"tsk_{number}", number=number, round=1, outcome=outcome, **known)  # type: ignore[arg-type]
+
+    both = (prerequisite(12, 10), prerequisite(13, 30))
+    ran = attempt(granted_at=at(60))
+    waits: dict[str, object] = {"state": TaskState.RUNNING, "prerequisites": both, "not_before": at(60)}
+    story = timeline(task(**waits, after=When.SUCCEEDED), [ran], [], waits_for="", now=at(61))
+    first = [("created", 0.0, "by token:admin"), ("waited", 30.0, "for task 12, 13")]
+    assert [*first, ("waited", 30.0, "until 2030-01-01 12:01:00 UTC"), ("granted", 1.0, "to vm1")] == told(story)
+    any_of_them = timeline(task(**waits, after=When.ANY), [ran], [], waits_for="", now=at(61))
+    assert [10.0, 50.0] == [one.lasted_s for one in any_of_them if one.step is Step.WAITED]
+    ended = {"state": TaskState.FINISHED, "outcome": Outcome.CANCELED, "reason": Reason.PREREQUISITE}
+    spoilt = (prerequisite(12, 10, Outcome.FAILED),)
+    canceled = task(**ended, settled_at=at(10), after=When.SUCCEEDED, prerequisites=spoilt)
+    assert [
+        ("created", 0.0, "by token:admin"),
+        ("waited", 10.0, "for task 12"),
+        ("settled", None, "canceled: prerequisite"),
+    ] == told(timeline(canceled, [], [], waits_for="", now=at(99)))

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from agent.wire.words import PreparationState, TaskState
+from agent.wire.words import Outcome, PreparationState, TaskState
 from hub.domain.credits import Offer
-from hub.domain.waiting import FitCandidate, Waiting, WaitingCode, why
+from hub.domain.prerequisite import Prerequisite, When
+from hub.domain.waiting import FitCandidate, Stopped, Waiting, WaitingCode, why
 from tests.support.clock import START
 
 B = "bld_1"
@@ -31,7 +32,12 @@ def runner(name: str = "vm1", *, labels: dict[str, str] | None = None, **rest: o
 
 
 def offer(name: str = "vm1", **rest: object) -> Offer:
-    values: dict[str, object] = {"builds": frozenset({B}), "withheld": frozenset(), "free": 0, "is_draining": False}
+    values: dict[str, object] = {
+        "builds": frozenset({B}),
+        "withheld": frozenset(),
+        "free_slots": (),
+        "is_draining": False,
+    }
     values |= {"is_ready": True, "is_paused": False}
     return Offer(runner_id=f"rnr_{name}", **{**values, **rest})  # type: ignore[arg-type]
 
@@ -50,6 +56,34 @@ def only(**changes: object) -> tuple[WaitingCode, str]:
 def test_a_moment_that_has_not_come() -> None:
     code, message = only(state=TaskState.WAITING, not_before=START + timedelta(hours=1))
     assert (WaitingCode.NOT_BEFORE, True) == (code, "2030-01-01 13:00:00 UTC" in message)
+
+
+def test_tasks_that_it_waits_for_are_named_while_they_are_open() -> None:
+    """With a moment to come both are told; a task that is held since a restored backup says that too."""
+    one, two = [
+        Prerequisite(id=f"tsk_{n}", number=n, round=1, automation="a", state=TaskState.RUNNING, outcome=None)
+        for n in (12, 13)
+    ]
+    done = dataclasses.replace(two, state=TaskState.FINISHED, outcome=Outcome.SUCCEEDED)
+    waits: dict[str, object] = {"state": TaskState.WAITING, "after": When.SUCCEEDED, "prerequisites": (one, done)}
+    code, message = only(**waits)
+    assert (WaitingCode.PREREQUISITE, True) == (code, "1 of its 2 prerequisites to succeed: 12 (a, running)" in message)
+    assert "botyard task why 12" in message
+    early = told(**waits, not_before=START + timedelta(hours=1), held="restored")
+    assert [WaitingCode.PREREQUISITE, WaitingCode.NOT_BEFORE, WaitingCode.HELD] == [code for code, _ in early]
+    met = {**waits, "prerequisites": (done,)}
+    assert "decided in a moment" in only(**met)[1]
+    assert WaitingCode.NOT_BEFORE == only(**met, not_before=START + timedelta(hours=1))[0]
+
+
+def test_a_stop_is_told_first_and_with_what_else_it_waits_for() -> None:
+    stop: dict[str, object] = {"automation": "invoices", "stopped": Stopped(at=START, why="task 7 failed")}
+    (code, message), (second, _) = told(**stop)
+    assert (WaitingCode.STOPPED, WaitingCode.NO_RUNNER) == (code, second)
+    assert "invoices is stopped since 2030-01-01 12:00:00 UTC, by the hub: task 7 failed. None" in message
+    assert "botyard automation edit invoices --unpause" in message
+    later = told(**stop, state=TaskState.WAITING, not_before=START + timedelta(hours=1), held="restored")
+    assert [WaitingCode.NOT_BEFORE, WaitingCode.HELD, WaitingCode.STOPPED] == [code for code, _ in later]
 
 
 def test_no_runner_at_all_says_how_to_bring_one_in() -> None:
@@ -88,7 +122,7 @@ def test_all_busy_counts_the_slots() -> None:
 
 
 def test_free_slots_mean_that_it_is_next() -> None:
-    code, message = only(runners=[runner(slots=2)], offers={"rnr_vm1": offer(free=1)})
+    code, message = only(runners=[runner(slots=2)], offers={"rnr_vm1": offer(free_slots=(0,))})
     assert (WaitingCode.NEXT, True) == (code, message.startswith("1 of 2 slots are free"))
 
 
@@ -137,7 +171,11 @@ def test_no_released_build() -> None:
 
 
 def test_held_by_an_operator_or_a_restored_hub() -> None:
-    assert (WaitingCode.HELD, "It is held: restored.") == only(held="restored")
+    code, message = only(held="restored: it ran on a")
+    assert WaitingCode.HELD is code
+    assert message.startswith(
+        "It is held: restored: it ran on a. Look what it did there; then botyard task release-held"
+    )
 
 
 def test_a_permit_that_is_out_and_a_runner_that_is_gone() -> None:

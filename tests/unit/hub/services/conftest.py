@@ -9,7 +9,7 @@ from tests.support.work_world import WorkWorld, work_world
 
 
 @pytest.fixture
-async def world(empty_database_url: str, clock: FakeClock) -> AsyncIterator[WorkWorld]:
+async def world(database_url: str, clock: FakeClock) -> AsyncIterator[WorkWorld]:
     """A store with a bot, an automation and two runners; the played runners hear every effect."""
-    async with work_world(empty_database_url, clock) as made:
+    async with work_world(database_url, clock) as made:
         yield made

@@ -49,7 +49,7 @@ async def test_a_higher_priority_comes_first_then_age(world: WorkWorld) -> None:
 
 
 async def test_a_credit_counts_only_where_the_build_is_prepared(world: WorkWorld) -> None:
-    """core.md §1: a slot credit counts for a build only where it is prepared."""
+    """core.md §1, P6: prepared first; a slot credit counts for a build only where it is prepared."""
     session = await world.connect(prepared=())
     world.offer(session)
     task = await world.create()
@@ -81,6 +81,26 @@ async def test_a_credit_of_an_ended_session_grants_nothing(world: WorkWorld) -> 
     assert await world.store.write(dispatch.grant, credit) is None
     assert TaskState.QUEUED == (await world.show(task)).state
     assert [] == [message for message in (*old.sent, *new.sent) if isinstance(message, Start)]
+
+
+async def test_credits_that_are_used_together_stand_each_for_itself(world: WorkWorld) -> None:
+    """One is of a session that ended, one is left over and goes back; the first task gets the first good one."""
+    old = await world.connect()
+    world.offer(old)
+    gone = world.book.take_any(WORKSPACE)
+    new = await world.connect()
+    first, second = [await world.create(), await world.create()]
+    for slot in range(3):
+        world.offer(new, slot)
+    good = [world.book.take_any(WORKSPACE) for _ in range(3)]
+    together = [one for one in (gone, *good) if one is not None]
+    assert len(together) == 4
+    kinds = await world.store.read(dispatch.waiting_kinds, WORKSPACE)
+    assert await world.store.write(dispatch.grant_each, together, kinds) == 2
+    assert [first.id, second.id] == [message.task_id for message in new.sent if isinstance(message, Start)]
+    assert old.sent == []
+    assert world.book.take_any(WORKSPACE) == good[2]
+    assert world.book.take_any(WORKSPACE) is None
 
 
 async def test_a_refused_request_gives_its_credit_back(world: WorkWorld) -> None:

@@ -8,7 +8,8 @@ from agent.wire.maestro import TaskUpdate
 from agent.wire.messages import FactAck, Forget, Interrupt, Stop
 from agent.wire.words import Outcome, OutputState, Reason, ReportStatus, StopCause, TaskState, VoidReason
 from hub.domain.output import StoredOutput
-from hub.domain.task import RetryPolicy, TaskView
+from hub.domain.retry import RetryPolicy
+from hub.domain.task import TaskView
 from hub.errors import Conflict, NotFound
 from hub.services import executions, tasks
 from hub.services.facts import SessionOver
@@ -55,6 +56,18 @@ async def test_with_a_permit_out_a_cancel_is_a_request(world: WorkWorld) -> None
     assert (Outcome.CANCELED, None) == (settled.outcome, settled.reason)
 
 
+async def test_with_a_permit_out_a_kill_is_remembered_until_the_order_is_void(world: WorkWorld) -> None:
+    """D6, R70, §4: void, and its end was asked: `canceled`; a killed task is never queued again."""
+    session = await world.connect()
+    world.offer(session)
+    task = await world.create()
+    shown = await world.store.write(tasks.kill, WORKSPACE, task.id, ANA)
+    assert TaskState.RUNNING == shown.state
+    await world.say(session, world.started_order(session), void(VoidReason.CANCELED))
+    settled = await world.show(task)
+    assert (TaskState.FINISHED, Outcome.CANCELED) == (settled.state, settled.outcome)
+
+
 async def test_a_canceled_bot_settles_by_its_own_facts(world: WorkWorld) -> None:
     """§4: cancel: no report before it: `canceled`; and no credit of another task is touched."""
     task, session, start = await world.running()
@@ -80,6 +93,18 @@ async def test_canceling_what_has_finished_is_a_conflict_but_twice_is_none(world
     await world.say(session, start, report(), exited(0), final(), first=2)
     with pytest.raises(Conflict, match="has finished"):
         await world.store.write(tasks.cancel, WORKSPACE, done.id, ANA)
+
+
+async def test_there_is_nothing_to_kill_or_interrupt_in_what_has_finished(world: WorkWorld) -> None:
+    """R70: told as it is, never a silence that looks like an effect; the same request again is no error."""
+    done, session, start = await world.running()
+    await world.say(session, start, report(), exited(0), final(), first=2)
+    for verb, act in (("kill", tasks.kill), ("interrupt", tasks.interrupt)):
+        with pytest.raises(Conflict, match=rf"^Task 1 has finished \(succeeded\); there is nothing to {verb}\.$"):
+            await world.store.write(act, WORKSPACE, done.id, ANA)
+    killed = await world.create()
+    for _ in range(2):
+        assert Outcome.CANCELED == (await world.store.write(tasks.kill, WORKSPACE, killed.id, ANA)).outcome
 
 
 async def test_a_forced_cancel_settles_at_once_and_raises_the_fence(world: WorkWorld) -> None:
@@ -250,6 +275,26 @@ async def test_a_hole_or_a_broken_fact_applies_nothing(world: WorkWorld) -> None
         await world.accept(session, broken)
     with pytest.raises(ProtocolError, match="no move"):
         await world.say(session, start, report(), void(), first=2)
+    assert 1 == len(await world.rows("facts", execution_id=start.execution_id))
+
+
+async def test_facts_that_come_twice_in_one_group_count_once(world: WorkWorld) -> None:
+    """R45: what a line doubles is ignored within a group too, and the newest is acknowledged, whatever came last."""
+    _, session, start = await world.running()
+    facts = [make_fact(start.execution_id, 1, 2, report()), make_fact(start.execution_id, 1, 3, exited(0))]
+    await world.accept(session, facts[0], facts[0], facts[1], facts[1], facts[0])
+    assert 3 == len(await world.rows("facts", execution_id=start.execution_id))
+    assert 3 == [message.seq for message in session.sent if isinstance(message, FactAck)][-1]
+    with pytest.raises(ProtocolError, match="hole"):
+        await world.accept(session, make_fact(start.execution_id, 1, 5, final(0)), facts[1])
+
+
+async def test_a_fact_of_another_fence_applies_nothing(world: WorkWorld) -> None:
+    """G2, D5: a fence is its grant's: under another one a fact is of an order that this execution is not."""
+    _, session, start = await world.running()
+    other = start.model_copy(update={"fence": start.fence + 1})
+    with pytest.raises(ProtocolError, match="fence"):
+        await world.say(session, other, report(), first=2)
     assert 1 == len(await world.rows("facts", execution_id=start.execution_id))
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from agent.wire.messages import SetLimits
 from agent.wire.task import Ladder, Limits
-from hub.domain.task import RetryPolicy
+from hub.domain.retry import RetryPolicy
 from hub.errors import BotyardError, Conflict, Invalid
 from hub.services import limits, tasks
 from hub.services.long_waits import AFTER, LongWaits

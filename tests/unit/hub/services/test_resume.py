@@ -6,7 +6,7 @@ from agent.wire.messages import Query, Start, Stop
 from agent.wire.words import Outcome, Reason, StopCause, TaskState
 from hub.domain.waiting import WaitingCode
 from hub.services import executions, runners, tasks, waiting
-from hub.services.sweeps import Sweeper
+from hub.services.sweeps import Sweeper, Times
 from tests.support.work_world import (
     HUB_ID,
     OTHER_RUNNER,
@@ -28,7 +28,7 @@ DAY_S = 24 * 3600
 
 
 def sweeper(world: WorkWorld) -> Sweeper:
-    return Sweeper(world.store, world.sessions, world.clock, 5.0, 600.0)
+    return Sweeper(world.store, world.sessions, world.clock, HUB_ID, Times(sweep_s=5.0, output_grace_s=600.0))
 
 
 async def granted(world: WorkWorld) -> tuple[str, PlayedSession, Start]:
@@ -178,7 +178,7 @@ async def test_a_stop_without_a_fact_is_sent_again_then_the_session_closed(world
 async def test_a_kept_bot_is_given_up_after_a_day(
     world: WorkWorld, *, reported: bool, canceled: bool, outcome: str
 ) -> None:
-    """D9: `keep`: `lost` 24 h after `unreachable_since`, no retry; never elsewhere meanwhile; fence + 1."""
+    """D9, P7: `keep`: `lost` 24 h after `unreachable_since`, no retry; never elsewhere meanwhile; fence + 1."""
     task, session, start = await world.running()
     if reported:
         await world.say(session, start, report(), first=2)
@@ -186,7 +186,11 @@ async def test_a_kept_bot_is_given_up_after_a_day(
     if canceled:
         await world.store.write(tasks.cancel, WORKSPACE, task.id, ANA)
     sweep = sweeper(world)
-    world.clock.advance(DAY_S - 60)
+    await sweep.sweep()
+    world.clock.advance(119)
+    await sweep.sweep()
+    assert [] == await world.rows("alerts", kind=runners.UNREACHABLE), "P7: after two minutes"
+    world.clock.advance(DAY_S - 179)
     await sweep.sweep()
     assert TaskState.RUNNING == (await world.show(task)).state
     assert 1 == len(await world.rows("alerts", kind=runners.UNREACHABLE))
@@ -195,6 +199,50 @@ async def test_a_kept_bot_is_given_up_after_a_day(
     settled = await world.show(task)
     assert f"{settled.outcome}: {settled.reason}" == outcome
     assert 2 == settled.fence
+
+
+@pytest.mark.parametrize("jump_s", [DAY_S, -DAY_S])
+async def test_a_clock_that_is_set_moves_no_limit(world: WorkWorld, jump_s: float) -> None:
+    """R38: the hub's clock is set by a day while a runner is gone: nothing is lost sooner, or later."""
+    task, session, _ = await world.running()
+    await world.disconnect(session)
+    sweep = sweeper(world)
+    await sweep.sweep()
+    world.clock.jump(jump_s)
+    world.clock.advance(DAY_S - 60)
+    await sweep.sweep()
+    assert TaskState.RUNNING == (await world.show(task)).state
+    world.clock.advance(61)
+    await sweep.sweep()
+    assert Outcome.LOST == (await world.show(task)).outcome
+
+
+async def test_a_clock_that_is_set_makes_no_order_late(world: WorkWorld) -> None:
+    """R38: the hub's clock is set a day ahead (or back) while an order is out: it is asked for in time, no sooner."""
+    _, session, _ = await granted(world)
+    sweep = sweeper(world)
+    await sweep.sweep()
+    world.clock.jump(DAY_S)
+    world.clock.advance(4)
+    await sweep.sweep()
+    assert ([], 0) == (session.closed, sum(isinstance(message, Query) for message in session.sent))
+    world.clock.jump(-2 * DAY_S)
+    world.clock.advance(1)
+    await sweep.sweep()
+    assert 1 == sum(isinstance(message, Query) for message in session.sent)
+
+
+async def test_an_order_of_before_a_long_absence_is_not_late_at_once(world: WorkWorld) -> None:
+    """D9: `unanswered 60 s` counts in this session: a runner that comes back gets the time to tell what it holds."""
+    await granted(world)
+    sweep = sweeper(world)
+    await world.disconnect(world.sessions.by_runner[RUNNER])
+    await sweep.sweep()
+    world.clock.advance(3600)
+    await sweep.sweep()
+    session, _ = await world.open()
+    await sweep.sweep()
+    assert [] == session.closed
 
 
 async def test_a_lost_bot_that_comes_back_ends_in_its_own_time(world: WorkWorld) -> None:

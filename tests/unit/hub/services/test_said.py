@@ -5,7 +5,7 @@ from datetime import timedelta
 from agent.wire.facts import Annotation, AnnotationCounts, RowFact, SaidFact
 from agent.wire.messages import Progress, Start
 from agent.wire.words import AnnotationLevel, Outcome
-from hub.domain.task import RetryPolicy
+from hub.domain.retry import RetryPolicy
 from hub.services import said, tasks
 from hub.storage.said import LogRow, RowFilter
 from tests.support.clock import FakeClock

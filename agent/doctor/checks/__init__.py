@@ -1,0 +1,1 @@
+"""One check a file: the facts that it judges, and the judgement, which is pure."""

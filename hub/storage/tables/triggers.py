@@ -1,0 +1,130 @@
+"""What makes tasks by itself: triggers, their history, and the calendars that schedules keep to."""
+
+import sqlalchemy as sa
+
+from hub.domain.trigger import FiringOutcome, TriggerKind, TriggerState
+from hub.storage.tables.columns import (
+    flag,
+    json,
+    key,
+    metadata,
+    one_of,
+    points_at,
+    prose,
+    text,
+    time,
+    unique,
+    whole,
+    workspace,
+)
+
+_ACTIVE = sa.text("state = 'active' AND next_at IS NOT NULL")
+
+calendars = sa.Table(
+    "calendars",
+    metadata,
+    workspace(),
+    text("id"),
+    text("label"),
+    prose("name"),
+    json("definition"),
+    time("created_at"),
+    time("updated_at"),
+    key("id"),
+    unique("label"),
+    comment="days on which nothing is due: a country's holidays, weekends, and own days",
+)
+
+triggers = sa.Table(
+    "triggers",
+    metadata,
+    workspace(),
+    text("id"),
+    text("label"),
+    prose("name"),
+    text("kind"),
+    text("automation_id"),
+    json("definition"),
+    json("parameters"),
+    text("queue_id", nullable=True),
+    text("calendar_id", nullable=True),
+    text("state", server_default="active"),
+    prose("off_why", nullable=True),
+    whole("failed_in_a_row", server_default="0"),
+    time("next_at", nullable=True),
+    time("considered_at", nullable=True),
+    whole("event_pos", nullable=True),
+    text("secret", nullable=True),
+    text("runner", nullable=True),
+    text("watched_revision", nullable=True),
+    time("watched_at", nullable=True),
+    prose("trouble", nullable=True),
+    time("trouble_since", nullable=True),
+    text("created_by"),
+    time("created_at"),
+    time("updated_at"),
+    key("id"),
+    unique("label"),
+    points_at("automations", "automation_id"),
+    points_at("queues", "queue_id"),
+    points_at("calendars", "calendar_id"),
+    one_of("kind", TriggerKind),
+    one_of("state", TriggerState),
+    sa.Index("ix_triggers_due", "next_at", sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
+    sa.Index("ix_triggers_id", "id"),
+    sa.Index("ix_triggers_queue", "workspace_id", "queue_id"),
+    sa.Index("ix_triggers_runner", "workspace_id", "runner"),
+    comment="what makes tasks of an automation; moments up to considered_at were fired or passed over",
+)
+
+firings = sa.Table(
+    "firings",
+    metadata,
+    workspace(),
+    text("id"),
+    text("trigger_id"),
+    text("cause_key"),
+    time("scheduled_for", nullable=True),
+    time("at"),
+    text("outcome"),
+    prose("why", server_default=""),
+    text("task_id", nullable=True),
+    whole("depth", server_default="0"),
+    key("id"),
+    unique("trigger_id", "cause_key"),
+    points_at("triggers", "trigger_id"),
+    # The task is no foreign key: a line may outlive it, and whoever removes it is neither refused nor kept waiting.
+    one_of("outcome", FiringOutcome),
+    sa.Index(None, "workspace_id", "trigger_id", "at"),
+    comment="what a trigger did and why; each cause (moment, request, file) is unique, so that none fires twice (R62)",
+)
+
+awaited = sa.Table(
+    "awaited",
+    metadata,
+    workspace(),
+    text("trigger_id"),
+    text("about"),
+    time("since"),
+    time("due_at"),
+    json("event"),
+    flag("is_told", server_default=sa.false()),
+    key("trigger_id", "about"),
+    points_at("triggers", "trigger_id"),
+    sa.Index(None, "workspace_id", "trigger_id", "due_at"),
+    comment="what an event began and a trigger waits for to last; one that has fired stays until it ends",
+)
+
+trigger_files = sa.Table(
+    "trigger_files",
+    metadata,
+    workspace(),
+    text("trigger_id"),
+    text("identity"),
+    text("device"),
+    prose("path"),
+    time("seen_at"),
+    key("trigger_id", "identity", "device"),
+    points_at("triggers", "trigger_id"),
+    comment="files that a trigger was told of and that are settled; forgotten long after they are gone (R65)",
+)

@@ -53,6 +53,7 @@ class VirtualDesktop:
         self.slot = slot
         self._house = house
         self._server: Server | None = None
+        self._manager: WindowManager | None = None
         self._leaving: Server | None = None
         """It is being replaced: nobody is given it any more."""
         self._problem = "its X server is not started yet"
@@ -183,7 +184,7 @@ class VirtualDesktop:
 
     async def _watched(self, server: Server) -> None:
         """Return when it has ended; beside it the window manager is kept."""
-        manager = WindowManager(server, self._house.records)
+        self._manager = manager = WindowManager(server, self._house.records)
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(manager.keep(), name=f"window manager of slot {self.slot}")]
             if server.record.made != Made.of(self._house.plan):
@@ -236,6 +237,8 @@ class VirtualDesktop:
             if server is not None and (at_once or not self._house.slots.is_taken(self.slot)):
                 await server.end()
                 self._went(server)
+                if self._manager is not None:
+                    await self._manager.reap()
 
 
 class VirtualDesktops:

@@ -6,10 +6,10 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from agent.desktops.programs import collect, start_program
+from agent.desktops.programs import collect, send, start_program
 from agent.desktops.records import Records
 from agent.desktops.server import Server
-from agent.process import KILL, open_process, signal_all, start_of
+from agent.process import KILL, open_process, start_of
 from agent.process_watch import wait_gone
 
 log = logging.getLogger(__name__)
@@ -72,19 +72,27 @@ class WindowManager:
 
     async def reap(self) -> None:
         """Its server has ended: wait until it has, too, kill it after two seconds, and leave no zombie."""
-        if self._pid is None:
-            return
-        # A child that nobody has collected: its pid is nobody else's.
-        start = start_of(self._pid) or ""
-        try:
-            async with asyncio.timeout(_END_S):
-                await wait_gone(self._pid, start)
-        except TimeoutError:
-            signal_all([self._pid], KILL)
-            await wait_gone(self._pid, start)
+        # A child that nobody has collected: its pid is nobody else's. An adopted one is known by its start.
+        record = self._server.record
+        pid, start = (self._pid, start_of(self._pid) or "") if self._pid else (record.manager_pid, record.manager_start)
+        pidfd = open_process(pid, start) if pid else None
+        if pidfd is not None:
+            try:
+                await _wait_or_kill(pid, start, pidfd)
+            finally:
+                os.close(pidfd)
         self._collect()
 
     def _collect(self) -> None:
         if self._pid is not None:
             collect(self._pid)
         self._pid = None
+
+
+async def _wait_or_kill(pid: int, start: str, pidfd: int) -> None:
+    try:
+        async with asyncio.timeout(_END_S):
+            await wait_gone(pid, start, pidfd)
+    except TimeoutError:
+        send(pidfd, KILL)
+        await wait_gone(pid, start, pidfd)

@@ -167,6 +167,9 @@ def why_not_caught(planted: Planted, clean: "Copy", folder: Path) -> str:
     return ""
 
 
+_MADE = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".hypothesis")
+
+
 class Copy:
     """A copy of the working tree in which tests run; made when first needed."""
 
@@ -209,5 +212,9 @@ class Copy:
     def _make(self) -> None:
         if self._folder.exists():
             return
-        leave = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".hypothesis")
-        shutil.copytree(self._source, self._folder, ignore=leave, symlinks=True)
+        shutil.copytree(self._source, self._folder, ignore=self._made, symlinks=True)
+
+    def _made(self, folder: str, names: list[str]) -> set[str]:
+        """What tools make: it comes and goes beside us. `packaging/deb/build` is source, a `build` on top is not."""
+        on_top = {"build", "dist"} if Path(folder) == self._source else set()
+        return on_top | _MADE(folder, names)

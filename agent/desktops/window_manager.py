@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,12 +25,16 @@ class WindowManager:
         self._server = server
         self._records = records
         self._pid: int | None = None
+        self._starting = threading.Lock()
+        self._is_over = False
 
     async def keep(self) -> None:
         """A loop beside the server; does nothing where no program is wanted."""
         program = self._server.record.made.window_manager
         pause_s = _PAUSE_S
-        await self._adopted_gone()
+        if await self._adopted_gone():
+            # It may have ended as its server did, a moment before that is told.
+            await asyncio.sleep(pause_s)
         while program:
             began = asyncio.get_running_loop().time()
             try:
@@ -41,15 +46,17 @@ class WindowManager:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _PAUSE_MAX_S)
 
-    async def _adopted_gone(self) -> None:
-        """One that an earlier daemon started goes on."""
+    async def _adopted_gone(self) -> bool:
+        """One that an earlier daemon started goes on; whether there was one, when it has ended."""
         record = self._server.record
         pidfd = open_process(record.manager_pid, record.manager_start) if record.manager_pid else None
-        if pidfd is not None:
-            try:
-                await wait_gone(record.manager_pid, record.manager_start, pidfd)
-            finally:
-                os.close(pidfd)
+        if pidfd is None:
+            return False
+        try:
+            await wait_gone(record.manager_pid, record.manager_start, pidfd)
+        finally:
+            os.close(pidfd)
+        return True
 
     async def _one(self, program: str) -> None:
         pid = await asyncio.to_thread(self._spawn, program)
@@ -66,12 +73,20 @@ class WindowManager:
         record, folder = self._server.record, self._records.folder
         variables = {"DISPLAY": record.display, "XAUTHORITY": str(self._records.authority(record.slot))}
         options = ["--sm-disable"] if Path(program).name == "openbox" else []
-        # Noted here: whoever waits for this thread may have been cancelled.
-        self._pid = start_program([program, *options], folder, variables)
-        return self._pid
+        # Whoever waits for this thread may have been cancelled: what it starts is noted here, or not started any more.
+        with self._starting:
+            if self._is_over:
+                raise OSError("its X server has ended")
+            self._pid = start_program([program, *options], folder, variables)
+            return self._pid
+
+    def _start_no_more(self) -> None:
+        with self._starting:
+            self._is_over = True
 
     async def reap(self) -> None:
         """Its server has ended: wait until it has, too, kill it after two seconds, and leave no zombie."""
+        await asyncio.to_thread(self._start_no_more)
         # A child that nobody has collected: its pid is nobody else's. An adopted one is known by its start.
         record = self._server.record
         pid, start = (self._pid, start_of(self._pid) or "") if self._pid else (record.manager_pid, record.manager_start)

@@ -103,10 +103,11 @@ def _act(service: "Service", options: argparse.Namespace) -> int:
 
 def _chosen(options: argparse.Namespace) -> "Service":
     """The service of the mode that was asked for; else the one that is installed, the usual one first."""
+    from agent.mode import Mode
     from agent.service.acting import Service
     from agent.service.ground import SystemGround
     from agent.service.here import spec_here, this_system
-    from agent.service.spec import Mode, System
+    from agent.service.spec import System
 
     ground = SystemGround()
     as_service = this_system() is not System.MACOS and ground.is_admin()

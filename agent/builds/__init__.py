@@ -7,7 +7,6 @@ hub ──fetch──> files/<sha256> ──hard link──> builds/<digest>/tre
 import os
 from pathlib import Path
 
-from agent.builds.bot_environment import Mode
 from agent.builds.cleaner import Cleaner
 from agent.builds.environments import Environments
 from agent.builds.hub_files import HubFiles
@@ -26,6 +25,7 @@ from agent.builds.upkeep import Upkeep
 from agent.builds.uses import Uses
 from agent.builds.workfolder import WorkFolders
 from agent.config import CACHE_LIMIT_BYTES
+from agent.mode import Mode
 from agent.ports.files import Disk, sweep_drafts
 from agent.ports.tools import RunTool, run_tool
 from agent.ports.uv import find_uv
@@ -76,4 +76,4 @@ def this_machine(hub_url: str, mode: Mode) -> Machine:
     return Machine(mode=mode, variables=dict(os.environ), hub_url=hub_url)
 
 
-__all__ = ["HubFiles", "LocalBuilds", "Machine", "Mode", "Workshop", "open_workshop", "this_machine"]
+__all__ = ["HubFiles", "LocalBuilds", "Machine", "Workshop", "open_workshop", "this_machine"]

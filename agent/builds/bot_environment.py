@@ -10,23 +10,16 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from agent.builds.short_tmp import make_short
+from agent.mode import Mode
 from agent.wire.task import Work
 
 PARAMETER_MAX_BYTES = 32 * 1024
 """A longer parameter is in the file only: Linux takes 128 KiB for one variable, and all of them share a bound."""
-
-
-class Mode(StrEnum):
-    """As what the runner was installed (packaging.md §2)."""
-
-    SERVICE = "service"
-    SESSION = "session"
 
 
 _ALLOWED = frozenset({

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.builds.bot_environment import (
-    Mode,
     account_variables,
     folder_variables,
     inherited,
@@ -26,6 +25,7 @@ from agent.builds.command_lines import Scene, command_line
 from agent.builds.environments import Environment
 from agent.builds.platforms import this_platform
 from agent.builds_port import CannotLaunchError, LaunchPlan, LaunchRequest
+from agent.mode import Mode
 from agent.wire.starting import MACHINES, SYSTEMS
 from agent.wire.task import Launch
 from agent.wire.words import Kind

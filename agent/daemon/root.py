@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from agent.artifacts import Collector
-from agent.builds import LocalBuilds, Mode, open_workshop, this_machine
+from agent.builds import LocalBuilds, open_workshop, this_machine
 from agent.builds.http import TicketedHub
 from agent.builds_port import Builds
 from agent.config import Settings
@@ -36,6 +36,7 @@ from agent.keys import proofs
 from agent.ledger import Ledger
 from agent.link import Dial, dial, parse_address, proxy_to, tls_context
 from agent.machine import Machine, SystemMachine
+from agent.mode import Mode
 from agent.ports import Clock, Disk, SystemClock, SystemDisk
 from agent.ports.files import sweep_drafts
 from agent.screens.showing import Showing

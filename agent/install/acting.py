@@ -20,9 +20,10 @@ from agent.errors import AgentError, SetupError
 from agent.install.asking import Answer, Tools
 from agent.install.unpacking import unpack, version_of
 from agent.install.wish import Place, Wish
+from agent.mode import Mode
 from agent.ports.files import Disk
 from agent.service import launchd, systemd
-from agent.service.spec import NAME, Manager, Mode, Spec, System, Verb
+from agent.service.spec import NAME, Manager, Spec, System, Verb
 
 TOKEN_PREFIX = "byt_"  # noqa: S105 - as agent.wire.enrolment has it, which needs a library
 _PACKAGED = tuple(Path(top) / "systemd" / "system" / systemd.UNIT for top in ("/usr/lib", "/lib"))

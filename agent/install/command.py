@@ -12,8 +12,9 @@ from agent.errors import AgentError, SetupError, of_system
 from agent.install.acting import TOKEN_PREFIX, Installation
 from agent.install.asking import SystemTools
 from agent.install.wish import Place, User, Wish, place
+from agent.mode import Mode
 from agent.ports.files import SystemDisk
-from agent.service.spec import Mode, System
+from agent.service.spec import System
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.errors import SetupError
-from agent.service.spec import NAME, SERVICE_HOME, Mode, System
+from agent.mode import Mode
+from agent.service.spec import NAME, SERVICE_HOME, System
 
 _HOME_VARIABLE = "BOTYARD_AGENT_HOME"
 _PATHS = "/usr/local/bin"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.errors import AgentError, SetupError, UsageError
+from agent.mode import Mode
 from agent.service import launchd, systemd, windows_service, windows_task
 from agent.service.ground import Ground
 from agent.service.spec import (
@@ -17,7 +18,6 @@ from agent.service.spec import (
     SERVICE_USER,
     Command,
     Manager,
-    Mode,
     Spec,
     System,
     Verb,

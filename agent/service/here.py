@@ -8,7 +8,8 @@ from pathlib import Path
 import agent
 from agent.config import current_environment, home_folder
 from agent.config_sources import HOME_VARIABLE
-from agent.service.spec import SERVICE_HOME, SERVICE_USER, Mode, Spec, System
+from agent.mode import Mode
+from agent.service.spec import SERVICE_HOME, SERVICE_USER, Spec, System
 
 
 def this_system() -> System:

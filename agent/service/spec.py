@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from agent.errors import UsageError
+from agent.mode import Mode
 
 NAME = "botyard-agent"
 SERVICE_USER = "botyard-agent"
@@ -27,13 +28,6 @@ class System(StrEnum):
     LINUX = "linux"
     MACOS = "macos"
     WINDOWS = "windows"
-
-
-class Mode(StrEnum):
-    """Who runs the daemon: the machine, with no desktop of its own, or a user in a session (`packaging.md` §1)."""
-
-    SERVICE = "service"
-    SESSION = "session"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

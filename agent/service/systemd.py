@@ -6,7 +6,8 @@ What lets bots live through the end of the daemon: KillMode=process, a runtime f
 import re
 from dataclasses import replace
 
-from agent.service.spec import NAME, SERVICE_HOME, SERVICE_USER, Command, File, Mode, Spec, Verb
+from agent.mode import Mode
+from agent.service.spec import NAME, SERVICE_HOME, SERVICE_USER, Command, File, Spec, Verb
 
 UNIT = f"{NAME}.service"
 PACKAGED_UNIT = f"/lib/systemd/system/{UNIT}"

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from agent.builds import Workshop, open_workshop
-from agent.builds.bot_environment import Mode
 from agent.builds.environments import Environments
 from agent.builds.errors import PreparationError
 from agent.builds.installing import Installer
 from agent.builds.interpreters import Interpreters
 from agent.builds.launch import Equipment, Machine, plan
 from agent.builds_port import LaunchRequest
+from agent.mode import Mode
 from agent.ports.clock import SystemClock
 from agent.ports.files import SystemDisk
 from agent.ports.tools import ToolCommand, ToolResult, run_tool

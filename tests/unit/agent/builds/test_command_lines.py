@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.builds.bot_environment import Mode, robot_variables
+from agent.builds.bot_environment import robot_variables
 from agent.builds.command_lines import _BY_KIND
 from agent.builds.launch import ROBOT_LISTENER, STEPS, Machine
 from agent.builds.platforms import this_platform
 from agent.builds_port import CannotLaunchError, LaunchPlan
+from agent.mode import Mode
 from agent.wire.starting import Start
 from agent.wire.task import Launch
 from agent.wire.words import Kind

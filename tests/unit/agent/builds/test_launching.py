@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from agent.builds.bot_environment import Mode
 from agent.builds.environments import Environment
 from agent.builds.launch import Equipment, Machine, plan
 from agent.builds.workfolder import WorkFolders
 from agent.builds_port import CannotLaunchError, LaunchPlan, LaunchRequest
+from agent.mode import Mode
 from agent.ports.files import SystemDisk
 from agent.wire.task import BuildReference, Launch, TaskSnapshot, Work
 from agent.wire.words import Kind

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.builds import LocalBuilds, Machine, Mode, open_workshop
+from agent.builds import LocalBuilds, Machine, open_workshop
 from agent.builds_port import BuildMissingError, LaunchRequest
+from agent.mode import Mode
 from agent.ports.files import SystemDisk
 from agent.wire.builds import SOURCE_MARK, lock_path, requirements_path
 from agent.wire.messages import Preparation

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.builds import LocalBuilds, Machine, Mode, open_workshop
+from agent.builds import LocalBuilds, Machine, open_workshop
 from agent.builds_port import BuildMissingError, LaunchPlan, LaunchRequest
+from agent.mode import Mode
 from agent.ports.files import SystemDisk
 from agent.wire.messages import Preparation
 from agent.wire.task import BuildReference, TaskSnapshot, Work

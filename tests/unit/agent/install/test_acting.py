@@ -14,8 +14,9 @@ from agent.home import Home
 from agent.install.acting import Installation
 from agent.install.asking import Answer, SystemTools
 from agent.install.wish import Place, Wish
+from agent.mode import Mode
 from agent.ports import SystemDisk
-from agent.service.spec import Mode, System
+from agent.service.spec import System
 
 HUB = "hub_" + "a" * 32
 TOKEN = "byt_x"

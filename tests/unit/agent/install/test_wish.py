@@ -7,7 +7,8 @@ import pytest
 
 from agent.errors import SetupError
 from agent.install.wish import User, Wish, place
-from agent.service.spec import Mode, System
+from agent.mode import Mode
+from agent.service.spec import System
 
 WISH = Wish(hub="https://hub", hub_id="hub_1")
 ROOT = User(system=System.LINUX, is_admin=True, folder=Path("/root"))

@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.service.spec import Command, File, Mode, Spec, System
+from agent.mode import Mode
+from agent.service.spec import Command, File, Spec, System
 
 HOMES = {
     (System.LINUX, Mode.SERVICE): "/var/lib/botyard-agent",

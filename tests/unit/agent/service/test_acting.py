@@ -5,9 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from agent.errors import AgentError, SetupError, UsageError
+from agent.mode import Mode
 from agent.service import systemd
 from agent.service.acting import NotInstalledError, Service
-from agent.service.spec import SERVICE_HOME, Mode, Spec, System
+from agent.service.spec import SERVICE_HOME, Spec, System
 from tests.unit.agent.service.machine import HOMES, MemoryGround, spec
 
 UNIT = "/etc/systemd/system/botyard-agent.service"

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from agent import cli, cli_service
+from agent.mode import Mode
 from agent.service import acting, ground, here
-from agent.service.spec import Mode, Spec
+from agent.service.spec import Spec
 from tests.unit.agent.service.machine import MemoryGround, spec
 
 Typed = Callable[..., tuple[int, str, str]]

@@ -12,9 +12,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from agent.errors import UsageError
+from agent.mode import Mode
 from agent.service import launchd, systemd, windows_service, windows_task, windows_words
 from agent.service.acting import MANAGERS
-from agent.service.spec import Mode, Spec, System, Verb, check, check_mode
+from agent.service.spec import Spec, System, Verb, check, check_mode
 from tests.unit.agent.service.machine import HOMES, spec
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -104,7 +104,7 @@ async def test_damage_on_the_way_is_seen_and_fetched_anew(open_shop: Open, hub: 
     """R53: size and sha256 before use."""
     build = reference(hub.serve(FILES), hub=hub)
     good = hub.answers[_path_of(hub, "data/big.bin")]
-    hub.answers[_path_of(hub, "data/big.bin")] = b"x" + good[1:]
+    hub.answers[_path_of(hub, "data/big.bin")] = bytes([good[0] ^ 1]) + good[1:]
     with pytest.raises(PreparationError) as damaged:
         await prepare(open_shop(), build, hub)
     assert not damaged.value.is_permanent

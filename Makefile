@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make demo    a hub, a runner and the sample bots on this machine; open the address it prints"
 	@echo "make test    every check and test"
-	@echo "make fast    the checks that take under half a minute"
+	@echo "make fast    the same without the suites and tests that take long; some minutes"
 	@echo "make lock    resolve the locked requirements anew"
 	@echo "make clean   remove what the others made"
 

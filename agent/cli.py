@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,10 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     home = home_folder(options.home, current_environment())
     try:
         code: int = options.command(home, options)
+        sys.stdout.flush()
     except AgentError as error:
         print(f"botyard-agent: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
+        return EXIT_ASKED
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough; Python must not complain at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_ASKED
     except OSError as error:
         known = of_system(error, home)

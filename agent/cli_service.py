@@ -77,6 +77,8 @@ def _service(path: "Path", options: argparse.Namespace) -> int:
             return EXIT_ASKED
         return _act(service, options)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and options.print:
+            raise
         if isinstance(error, PermissionError) and error.filename:
             raise SetupError(f"{error.filename}: permission denied: run as its owner or as root") from None
         raise of_system(error, path) from None

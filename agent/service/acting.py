@@ -23,6 +23,7 @@ from agent.service.spec import (
     Verb,
     check,
     check_mode,
+    unseen,
 )
 
 EXIT_NOT_INSTALLED = 5
@@ -86,17 +87,17 @@ class Service:
 
         Raises UsageError, SetupError (rights, no manager), AgentError (what the manager refused).
         """
-        spec = self._spec = check(self._asked)
+        spec = self._spec = self._checked()
+        if why := unseen(spec):
+            raise UsageError(why)
         self._need_rights("install")
-        if spec.mode is Mode.SERVICE and spec.user != SERVICE_USER and not self._ground.has_user(spec.user):
-            raise UsageError(f"--user {spec.user}: this machine has no such user")
         self._need_manager()
         was_running = self._is_running()
         changed = self._write_what_differs(spec)
         self._do(Verb.LOAD)
         if not self._is_enrolled():
-            self._say(f"not started, as it is no runner yet: botyard-agent enroll URL --token FILE --home {spec.home}")
-            self._say("then: botyard-agent service start")
+            self._say(f"not started, as it is no runner yet: {spec.program} enroll URL --token FILE --home {spec.home}")
+            self._say(f"then: {spec.program} service start")
         elif was_running and not changed:
             self._say("runs already")
         else:
@@ -136,8 +137,8 @@ class Service:
         self._need_installed()
         self._need_rights("start")
         if not self._is_enrolled():
-            home = self._spec.home
-            raise SetupError(f"{home} is no runner yet: botyard-agent enroll URL --token FILE --home {home}")
+            home, program = self._spec.home, self._spec.program
+            raise SetupError(f"{home} is no runner yet: {program} enroll URL --token FILE --home {home}")
         self._need_manager()
         if self._is_running():
             self._say("runs already")
@@ -177,7 +178,7 @@ class Service:
 
     def preview(self, word: str, *, purge: bool = False) -> str:
         """Files and commands of `install`, `uninstall`, `start` or `stop`, as text; nothing is touched."""
-        spec = check(self._asked) if word == "install" else self._spec
+        spec = self._checked() if word == "install" else self._spec
         verbs = {
             "install": (Verb.PREPARE, Verb.LOAD, Verb.OWN, Verb.START),
             "uninstall": (Verb.UNLOAD, *((Verb.PURGE,) if purge else ()), Verb.FORGET),
@@ -189,9 +190,17 @@ class Service:
         gone = [*self.manager.paths(spec, purge=purge)] if word == "uninstall" else []
         gone += [spec.home, *self.manager.leftovers(spec)] if purge else []
         shown = [f"# {file.path} ({file.mode:04o})\n{file.text}" for file in files]
-        return "\n".join([*shown, *(f"# removes {path}" for path in gone), "# commands", *lines])
+        doubts = [f"# install refuses this: {why}"] if word == "install" and (why := unseen(spec)) else []
+        return "\n".join([*doubts, *shown, *(f"# removes {path}" for path in gone), "# commands", *lines])
 
     # --- steps -------------------------------------------------------------------------------------------------------
+
+    def _checked(self) -> Spec:
+        """What is asked for, where it can be installed here. Raises UsageError."""
+        spec = check(self._asked)
+        if spec.mode is Mode.SERVICE and spec.user != SERVICE_USER and not self._ground.has_user(spec.user):
+            raise UsageError(f"--user {spec.user}: this machine has no such user")
+        return spec
 
     def _write_what_differs(self, spec: Spec) -> bool:
         """Write the files, make the user; whether anything differed. What a package brought just so stays."""
@@ -231,11 +240,11 @@ class Service:
 
     def _need_installed(self) -> None:
         if not self.is_installed:
-            raise NotInstalledError(f"not installed: botyard-agent service install --mode {self._spec.mode}")
+            raise NotInstalledError(f"not installed: {self._spec.program} service install --mode {self._spec.mode}")
 
     def _need_rights(self, word: str) -> None:
         if self._spec.mode is Mode.SERVICE and not self._ground.is_admin():
-            line = f"botyard-agent service {word} --mode service"
+            line = f"{self._spec.program} service {word} --mode service"
             if self._spec.system is System.WINDOWS:
                 raise SetupError(f"this needs an administrator: in a terminal that was run as one, type {line}")
             raise SetupError(f"this needs root: sudo {line}")

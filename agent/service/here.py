@@ -1,6 +1,7 @@
 """What this machine and its user say of themselves: the spec of a service that is not installed yet."""
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,9 @@ import agent
 from agent.config import current_environment, home_folder
 from agent.config_sources import HOME_VARIABLE
 from agent.mode import Mode
-from agent.service.spec import SERVICE_HOME, SERVICE_USER, Spec, System
+from agent.service.spec import NAME, SERVICE_HOME, SERVICE_USER, Spec, System
+
+_SUDO_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def this_system() -> System:
@@ -36,7 +39,14 @@ def spec_here(mode: Mode, home: str | None, user: str | None) -> Spec:
         definitions=_program_files(environment) if is_windows and is_service else _definitions(),
         uid=_uid(),
         seen=(sys.base_prefix, str(Path(agent.__file__).parent)),
+        program=_program(),
     )
+
+
+def _program() -> str:
+    """Its name where everybody's path has it, sudo's too; else where it lies, as in a checkout's .venv/bin."""
+    beside = Path(sys.executable).with_name(NAME)
+    return NAME if shutil.which(NAME, path=_SUDO_PATH) or not beside.exists() else str(beside)
 
 
 def windows_home(environment: Mapping[str, str]) -> str:

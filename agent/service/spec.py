@@ -47,6 +47,8 @@ class Spec:
     uid: int = 0
     seen: tuple[str, ...] = ()
     """Folders that the program is made of, beside `python`: it must be able to read them where it runs."""
+    program: str = NAME
+    """What people type for it, also behind sudo, which has a path of its own."""
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -138,7 +140,7 @@ def check_mode(spec: Spec) -> Spec:
 
 
 def check(spec: Spec) -> Spec:
-    """Return the spec when it can be installed. Raises UsageError with one sentence that says what to give instead."""
+    """Return the spec when a service's files can say it. Raises UsageError with one sentence: what to give instead."""
     for name, value in (("--home", spec.home), ("the interpreter", spec.python), ("--user", spec.user)):
         if _UNPRINTABLE.search(value) or value.endswith("\\"):
             raise UsageError(f"{name} {value!r} has a character that no service file can hold: choose another one")
@@ -167,12 +169,20 @@ def _check_service(spec: Spec) -> None:
         raise UsageError(f"--user {spec.user!r} is no name of a user: say one as {SERVICE_USER}")
     if _is_hidden(spec.home):
         raise UsageError(f"--home {spec.home}: a service sees nothing below {', '.join(_HIDDEN)}: say {SERVICE_HOME}")
-    for part in (spec.python, *spec.seen):
-        if _is_hidden(part):
-            raise UsageError(
-                f"this botyard-agent stands in {part}, where a service sees nothing: "
-                "install it below /opt (python3 -m venv /opt/botyard-agent), or say --mode session"
-            )
+
+
+def unseen(spec: Spec) -> str:
+    """Why a service could not start the program where it stands, with the remedy; empty where it can."""
+    if spec.system is not System.LINUX or spec.mode is not Mode.SERVICE:
+        return ""
+    hidden = next((part for part in (spec.python, *spec.seen) if _is_hidden(part)), None)
+    if hidden is None:
+        return ""
+    # No venv below /opt: made by this Python it would stand in the same place.
+    return (
+        f"this botyard-agent stands in {hidden}, where a service sees nothing: paste the line of "
+        "botyard runner token, which puts another one below /opt, or say --mode session"
+    )
 
 
 def _is_hidden(path: str) -> bool:

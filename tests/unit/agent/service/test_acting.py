@@ -311,6 +311,26 @@ def test_preview_shows_all_and_touches_nothing() -> None:
     assert ({}, []) == (bench.ground.files, bench.ground.ran)
 
 
+def test_preview_shows_also_what_install_refuses_here() -> None:
+    """A checkout in somebody's folder: what would be done is seen, and first what stands against it."""
+    bench = Bench(one=spec(seen=("/home/ada/botyard",)))
+
+    first, *rest = bench.service.preview("install").splitlines()
+
+    assert first.startswith("# install refuses this: this botyard-agent stands in /home/ada/botyard")
+    assert f"# {UNIT} (0644)" in rest
+    with pytest.raises(UsageError, match="stands in /home/ada/botyard"):
+        bench.service.install()
+    assert not bench.ground.ran
+
+
+def test_a_remedy_calls_the_program_as_sudo_finds_it() -> None:
+    bench = Bench(MemoryGround(admin=False), one=spec(program="/srv/botyard/.venv/bin/botyard-agent"))
+
+    with pytest.raises(SetupError, match=r"sudo /srv/botyard/.*/botyard-agent service install --mode service"):
+        bench.service.install()
+
+
 PACKAGED = "/lib/systemd/system/botyard-agent.service"
 
 

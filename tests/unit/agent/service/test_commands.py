@@ -1,6 +1,8 @@
 """`botyard-agent service …` as it is typed, and the exit codes of `packaging.md` §2."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,6 +114,19 @@ def test_the_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["service", "--help"])
 
     assert "service install --print" in capsys.readouterr().out
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path: Path) -> None:
+    """`service install --print | head`: no word of a broken pipe."""
+    words = f"{sys.executable} -P -m agent service install --print --mode session --home {tmp_path}"
+    done = subprocess.run(
+        ["bash", "-c", f"{words} | true; echo ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")
 
 
 def test_the_machine_itself_is_read_and_written(tmp_path: Path) -> None:

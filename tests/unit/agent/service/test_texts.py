@@ -15,7 +15,7 @@ from agent.errors import UsageError
 from agent.mode import Mode
 from agent.service import launchd, systemd, windows_service, windows_task, windows_words
 from agent.service.acting import MANAGERS
-from agent.service.spec import Spec, System, Verb, check, check_mode
+from agent.service.spec import Spec, System, Verb, check, check_mode, unseen
 from tests.unit.agent.service.machine import HOMES, spec
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -105,8 +105,6 @@ def test_windows_words_are_quoted_as_its_programs_read_them(word: str, quoted: s
         ({"home": "/var/lib/a\nExecStart=/bin/evil"}, "--home"),
         ({"home": "/var/lib/a\\"}, "--home"),
         ({"home": "/home/ada/botyard"}, "a service sees nothing below /home"),
-        ({"python": "/home/ada/venv/bin/python"}, "install it below /opt"),
-        ({"seen": ("/root/.pyenv",)}, "stands in /root/.pyenv"),
         ({"python": '/opt/a"b/python'}, "a quote in its path"),
         ({"user": "Ada Lovelace"}, "--user"),
         ({"user": "a\nb"}, "--user"),
@@ -121,6 +119,19 @@ def test_what_a_session_may_stand_in() -> None:
     one = replace(spec(mode=Mode.SESSION), python="/home/ada/venv/bin/python", seen=("/home/ada/.pyenv",))
 
     assert check(one) == one
+    assert not unseen(one)
+
+
+@pytest.mark.parametrize(
+    ("other", "where"), [({"python": "/home/ada/venv/bin/python"}, "/home/ada"), ({"seen": ("/root/.pyenv",)}, "/root")]
+)
+def test_a_program_that_a_service_can_not_see_is_told_with_a_remedy(other: dict[str, Any], where: str) -> None:
+    """Not a venv below /opt, which would be one of the same hidden Python: the pasted line takes the machine's."""
+    told = unseen(spec(**other))
+
+    assert f"stands in {where}" in told
+    assert "botyard runner token" in told
+    assert not unseen(spec())
 
 
 def test_service_mode_is_refused_where_it_is_not_there() -> None:

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.check", description="Run every check of the project.")
-    parser.add_argument("--fast", action="store_true", help="leave out the suites and tests that take long; some minutes")
+    parser.add_argument("--fast", action="store_true", help="leave out the suites and tests that take long")
     parser.add_argument(
         "--only", action="append", metavar="NAME", help="only checks with NAME in their name; repeatable"
     )

@@ -12,11 +12,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from agent.cli_service import add_service
+from agent.command_line import OneLineParser, folder, label, parse_labels, runner_name, slots
 from agent.config import current_environment, home_folder, load_settings
-from agent.errors import EXIT_ASKED, EXIT_TRY_AGAIN, EXIT_USAGE, AgentError, of_system
+from agent.errors import EXIT_ASKED, EXIT_TRY_AGAIN, AgentError, of_system
 from agent.ports.shells import SHELLS, WORD, script
 
 if TYPE_CHECKING:
@@ -45,8 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return complete(words[1:], _parser())
     options = _parser().parse_args(words)
-    home = home_folder(options.home, current_environment())
+    home = Path()
     try:
+        home = home_folder(options.home, current_environment())
         code: int = options.command(home, options)
         sys.stdout.flush()
     except AgentError as error:
@@ -65,16 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as `botyard` does, instead of printing its usage."""
-
-    def error(self, message: str) -> NoReturn:
-        """End with 2 and a line that names the option and where to look."""
-        self.exit(EXIT_USAGE, f"botyard-agent: {message}. See {self.prog} --help.\n")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = OneLineParser(
         prog="botyard-agent",
         description="The runner of a robot machine: takes work from a Botyard hub and runs bots.",
         epilog=_EXAMPLES,
@@ -85,13 +79,17 @@ def _parser() -> argparse.ArgumentParser:
     enroll.add_argument("url", metavar="URL", help="the hub's address, such as https://hub.example.com")
     enroll.add_argument("--token", required=True, metavar="-|FILE", help="where the enrolment token is: - is stdin")
     enroll.add_argument("--insecure", action="store_true", help="allow plain http to another machine")
-    enroll.add_argument("--name", default="", help="the runner's name; the host's where not given")
-    enroll.add_argument("--label", action="append", default=[], metavar="K=V", help="what tasks ask for; repeatable")
-    enroll.add_argument("--slots", type=int, default=1, metavar="N", help="bots at once (default 1)")
+    enroll.add_argument("--name", type=runner_name, default="", help="the runner's name; the host's where not given")
+    enroll.add_argument(
+        "--label", type=label, action="append", default=[], metavar="K=V", help="what tasks ask for; repeatable"
+    )
+    enroll.add_argument("--slots", type=slots(1), default=1, metavar="N", help="bots at once (default 1)")
     enroll.add_argument("--ca", default=None, metavar="FILE", help="a private authority's certificate, PEM; kept")
     enroll.add_argument("--again", action="store_true", help="make this home another runner; what it held is gone")
     run = _add(commands, "run", "run the daemon in the foreground", _run)
-    run.add_argument("--slots", type=int, default=None, metavar="N", help="bots at once; enrolment's where not given")
+    run.add_argument(
+        "--slots", type=slots(0), default=None, metavar="N", help="bots at once; enrolment's where not given"
+    )
     run.add_argument(
         "--mode", choices=["service", "session"], default=None, help="bots find a home of their own, or this session's"
     )
@@ -121,30 +119,28 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add(commands: Any, name: str, text: str, command: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-    parser.add_argument("--home", default=None, metavar="DIR", help="the runner's folder (BOTYARD_AGENT_HOME)")
+    parser.add_argument(
+        "--home", type=folder, default=None, metavar="DIR", help="the runner's folder (BOTYARD_AGENT_HOME)"
+    )
     parser.set_defaults(command=command)
     return parser
 
 
 def _enroll(path: Path, options: argparse.Namespace) -> int:
     from agent.daemon.root import agent_version
-    from agent.enrol import Wish, enrol, parse_labels, read_token
-    from agent.errors import UsageError
+    from agent.enrol import Wish, enrol, read_token
     from agent.home import Home
     from agent.keys import key_fingerprint
     from agent.ports import SystemDisk
 
-    if not 1 <= options.slots <= 64:
-        raise UsageError(f"--slots {options.slots} is out of range: say a number from 1 to 64")
-    if path.exists() and not path.is_dir():
-        raise UsageError(f"--home: {path} is a file where a folder has to be")
+    labels = parse_labels(options.label)
     settings = load_settings(path, current_environment(), {})
     wish = Wish(
         url=options.url,
         token=read_token(options.token),
         insecure=options.insecure,
         name=options.name,
-        labels=parse_labels(options.label),
+        labels=labels,
         slots=options.slots,
         ca=None if options.ca is None else Path(options.ca),
         known_ca=settings.authority(path),

@@ -4,6 +4,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from agent.command_line import folder
 from agent.errors import EXIT_ASKED, SetupError, UsageError, of_system
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ def add_service(commands: Any) -> None:
     nouns = service.add_subparsers(metavar="COMMAND", required=True)
     parsers = {word: nouns.add_parser(word, help=help_, description=help_) for word, help_ in _WORDS.items()}
     for word, parser in parsers.items():
-        parser.add_argument("--home", default=None, metavar="DIR", help="the runner's folder (BOTYARD_AGENT_HOME)")
+        parser.add_argument(
+            "--home", type=folder, default=None, metavar="DIR", help="the runner's folder (BOTYARD_AGENT_HOME)"
+        )
         parser.add_argument(
             "--mode",
             choices=["service", "session"],

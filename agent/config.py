@@ -238,10 +238,13 @@ def load_settings(home: Path, environment: Mapping[str, str], overrides: Mapping
 
 
 def home_folder(argument: str | None, environment: Mapping[str, str]) -> Path:
-    """The home: the argument, ``BOTYARD_AGENT_HOME``, or the platform's folder for a user's state."""
+    """The home: the argument, ``BOTYARD_AGENT_HOME``, or the platform's own. Raises SetupError."""
     chosen = argument or environment.get(HOME_VARIABLE)
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        try:
+            return Path(chosen).expanduser().absolute()
+        except RuntimeError as error:
+            raise SetupError(f"{HOME_VARIABLE} {chosen!r}: {str(error).rstrip('.')}: name another folder") from None
     import platformdirs
 
     return Path(platformdirs.user_state_path("botyard-agent", appauthor=False))

@@ -109,17 +109,6 @@ def _read_authority(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def parse_labels(pairs: list[str]) -> dict[str, str]:
-    """``key=value`` pairs. Raises UsageError for anything else."""
-    labels: dict[str, str] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name.strip():
-            raise UsageError(f"--label {pair!r} is not key=value")
-        labels[name.strip()] = value.strip()
-    return labels
-
-
 def _ask(way: HubWay, request: EnrolmentRequest, token: str) -> Enrolled:
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Accept": "application/json"}
     answer = way.call("POST", ENROL_PATH, request.model_dump_json().encode(), headers)

@@ -101,6 +101,9 @@ class Installation:
         above = place.prefix if place.prefix.is_dir() else place.ground
         if not os.access(above, os.W_OK):
             raise SetupError(f"{above} can't be written by this user: put sudo before sh, or mend its rights")
+        home = next(path for path in (place.home, *place.home.parents) if self._disk.exists(path))
+        if not os.access(home, os.W_OK):
+            raise SetupError(f"--home: {home} can't be written by this user: name another folder, or mend its rights")
         need = self._bundle.stat().st_size * _ROOM_FACTOR
         if shutil.disk_usage(above).free < need:
             raise SetupError(f"the disk of {above} has no room for {need // 1_000_000} MB: free some and paste again")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from agent.command_line import OneLineParser, folder, label, parse_labels, runner_name, slots
 from agent.errors import AgentError, SetupError, of_system
 from agent.install.acting import TOKEN_PREFIX, Installation
 from agent.install.asking import SystemTools
@@ -21,8 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Install the bundle that this runs from; the exit code."""
     bundle = Path(sys.argv[0]).absolute()
     options = _parser().parse_args(arguments)
-    wish = wish_of(options)
     try:
+        wish = wish_of(options)
         where = place(wish, _user())
         with _alone(where):
             made = Installation(wish, where, bundle, SystemTools(), SystemDisk())
@@ -38,13 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def wish_of(options: argparse.Namespace) -> Wish:
-    """What the words mean."""
+    """What the words mean. Raises UsageError for words that contradict each other."""
+    parse_labels(options.label)
     enrolment: list[str] = ["--insecure"] if options.insecure else []
     for name in ("ca", "name", "slots"):
         value = getattr(options, name)
-        enrolment += [] if value is None else [f"--{name}", value]
-    for label in options.label:
-        enrolment += ["--label", label]
+        enrolment += [] if value is None else [f"--{name}", str(value)]
+    for pair in options.label:
+        enrolment += ["--label", pair]
     return Wish(
         hub=options.hub,
         hub_id=options.hub_id,
@@ -56,19 +58,27 @@ def wish_of(options: argparse.Namespace) -> Wish:
     )
 
 
+class _Parser(OneLineParser):
+    speaker = "botyard"
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="install", description="Makes this machine a runner; the enrolment token comes by standard input."
+    parser = _Parser(
+        prog="install",
+        allow_abbrev=False,
+        description="Makes this machine a runner; the enrolment token comes by standard input.",
     )
     parser.add_argument("--hub", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--hub-id", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--insecure", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--ca", help=argparse.SUPPRESS)
     parser.add_argument("--mode", choices=["service", "session"], help="usual: service for root on Linux, else session")
-    parser.add_argument("--home", metavar="DIR", help="the runner's folder")
-    parser.add_argument("--name", help="the runner's name; the host's where not given")
-    parser.add_argument("--label", action="append", default=[], metavar="K=V", help="what tasks ask for; repeatable")
-    parser.add_argument("--slots", metavar="N", help="bots at once (default 1)")
+    parser.add_argument("--home", type=folder, metavar="DIR", help="the runner's folder")
+    parser.add_argument("--name", type=runner_name, help="the runner's name; the host's where not given")
+    parser.add_argument(
+        "--label", type=label, action="append", default=[], metavar="K=V", help="what tasks ask for; repeatable"
+    )
+    parser.add_argument("--slots", type=slots(1), metavar="N", help="bots at once (default 1)")
     parser.add_argument("--again", action="store_true", help="be another runner than before, also of another hub")
     parser.add_argument("--no-service", action="store_true", help="install and enrol only")
     return parser

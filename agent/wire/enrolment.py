@@ -6,6 +6,7 @@ from pydantic import Field
 
 from agent.wire.ids import WireRunnerId
 from agent.wire.messages import Key
+from agent.wire.names import SLOTS_MAX
 from agent.wire.task import WireModel
 
 ENROL_PATH = "/runner/v1/enrol"
@@ -24,7 +25,7 @@ class EnrolmentRequest(WireModel):
     home_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     fingerprint: Annotated[str, Field(max_length=200)]
     labels: dict[str, str] = Field(default_factory=dict)
-    slots: int = Field(default=1, ge=1, le=64)
+    slots: int = Field(default=1, ge=1, le=SLOTS_MAX)
     agent_version: str = ""
     platform: dict[str, str] = Field(default_factory=dict)
 

@@ -1,11 +1,11 @@
 """An automation: a bot, what it may be asked with, what it needs, and the policies of its tasks (`design.md` §1)."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from agent.wire.names import LABEL, LABEL_FORM
 from agent.wire.task import Limits
 from agent.wire.words import OnDisconnect
 from hub.domain import demand, desktop_wish, limits, retry
@@ -15,7 +15,6 @@ from hub.domain.desktop_wish import DesktopWish
 from hub.domain.parameters import Fault, Parameter, definition_faults
 from hub.domain.retry import RetryPolicy
 
-LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 RESERVED_LABELS = frozenset({"pagination", "log", "release", "upload"})
 """Fixed words of BotCity's paths, which no label may be (`maestro.md` §2)."""
 LABELS_MAX = 32
@@ -119,9 +118,8 @@ def label_faults(where: str, labels: Mapping[str, str]) -> list[Fault]:
             told = f"{RESERVED}… is the hub's own"
             faults.append(Fault(field=f"{where}.{name[:64]}", message=told, remedy=remedy))
         elif not LABEL.match(name) or not LABEL.match(value):
-            remedy = "name=value, each letters, digits, _ . or -"
             faults.append(
-                Fault(field=f"{where}.{name[:64]}", message=f"{value[:64]!r} can't be a label", remedy=remedy)
+                Fault(field=f"{where}.{name[:64]}", message=f"{value[:64]!r} can't be a label", remedy=LABEL_FORM)
             )
     return faults
 

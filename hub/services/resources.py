@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from agent.wire.names import LABEL
 from hub.domain.access import Caller
-from hub.domain.automation import LABEL
 from hub.domain.demand import ACCOUNTS_MAX, UNITS_MAX, Sharing, resource_key
 from hub.domain.parameters import Fault
 from hub.errors import Conflict, Invalid, NotFound

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.enrol import Wish, enrol, parse_labels, read_token
+from agent.enrol import Wish, enrol, read_token
 from agent.errors import AgentError, SetupError, UsageError
 from agent.home import Home, Membership
 from agent.keys import public_key
@@ -175,10 +175,3 @@ def test_a_wrong_token_is_refused_before_it_is_sent(tmp_path: Path, text: str | 
         path.write_text(text)
     with pytest.raises(UsageError, match=why):
         read_token(str(path))
-
-
-def test_labels_are_pairs() -> None:
-    """`--label k=v`."""
-    assert parse_labels(["a=1", "b = x=y"]) == {"a": "1", "b": "x=y"}
-    with pytest.raises(UsageError, match="key=value"):
-        parse_labels(["a"])

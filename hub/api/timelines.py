@@ -19,7 +19,7 @@ class Moment(View):
 
     step: Step
     at: datetime
-    text: str
+    text: str = Field(description="Of a wait: for what; empty where the hub has not kept it.")
     lasted_s: float | None = Field(description="Until the next step, or until now; null where it has ended.")
     runner: str | None
     execution: str | None

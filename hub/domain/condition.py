@@ -44,6 +44,13 @@ def needs_of(wish: DesktopWish) -> dict[str, str]:
     return found
 
 
+def desktop_need(needs: Mapping[str, str], wish: DesktopWish) -> DesktopNeed:
+    """What a task with these needs gets of its slot's desktop."""
+    if DESKTOP in needs:
+        return DesktopNeed.REQUIRED
+    return DesktopNeed.NONE if wish.desktop is DesktopNeed.NONE else DesktopNeed.ANY
+
+
 def plain(needs: Mapping[str, str]) -> dict[str, str]:
     """Those that people wrote."""
     return {name: value for name, value in needs.items() if not name.startswith(RESERVED)}
@@ -223,19 +230,27 @@ def _without_since(condition: Condition) -> dict[str, Any]:
 _WORDS = {FaultCode.LOCKED: "is locked", FaultCode.DISCONNECTED: "is disconnected"}
 _IT = "it "
 """Messages that begin so are of the desktop: its name goes in its place."""
+UNREACHED = "it is not reached: "
+"""How runners begin to say that a desktop is gone."""
 
 
 def sentence(desktop: DesktopState | None, fault: ConditionFault, now: datetime) -> str:
     """What is wrong and since when, to stand behind the runner's name: ``its desktop :0 is locked since 14:03 UTC``."""
-    if desktop is not None and fault.code in _WORDS:
-        told = f"its desktop {desktop.name} {_WORDS[fault.code]}"
-    elif desktop is not None and fault.message.startswith(_IT):
-        told = f"its desktop {desktop.name} {fault.message.removeprefix(_IT)}"
-    elif desktop is not None and desktop.name not in fault.message:
-        told = f"on its desktop {desktop.name}: {fault.message or fault.code}"
+    told = words(desktop.name if desktop is not None else None, fault.code, fault.message)
+    return f"{told} since {moment(fault.since, now)}"
+
+
+def words(desktop: str | None, code: str, message: str) -> str:
+    """What is wrong; `desktop` is the name of the one that it is about."""
+    if desktop is not None and code in _WORDS:
+        told = f"its desktop {desktop} {_WORDS[FaultCode(code)]}"
+    elif desktop is not None and message.startswith(_IT):
+        told = f"its desktop {desktop} {message.removeprefix(_IT)}"
+    elif desktop is not None and desktop not in message:
+        told = f"on its desktop {desktop}: {message or code}"
     else:
-        told = fault.message or str(fault.code)
-    return f"{told.rstrip(' .')} since {moment(fault.since, now)}"
+        told = message or str(code)
+    return told.rstrip(" .")
 
 
 def moment(since: datetime, now: datetime) -> str:

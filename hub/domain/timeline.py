@@ -3,8 +3,9 @@
 `timeline` is pure: it is told the task, its attempts, and the events around it, and tells one story of them::
 
     created > waited (for tasks, until its moment; for a release, a runner, a build, a slot) > granted > started
-      > reported > ended > settled, or: voided / retried > waited > granted …
+      > unfit, reported > ended > settled, or: voided / retried > waited > granted …
 
+A wait whose reason no event shows has none: limits, sizes of desktops and others leave no trace when they have passed.
 Times of the bot are its runner's, all others the hub's; a step never comes before the one that it follows from.
 """
 
@@ -16,6 +17,7 @@ from enum import StrEnum
 from agent.wire.words import Reason
 from hub.domain.prerequisite import met_at
 from hub.domain.task import TaskView
+from hub.domain.task_signs import Attempt, Counted, Sign, Trouble, obstacles, troubles, who_left
 
 SHORT = timedelta(milliseconds=50)
 """Less than this is the way of every order, no wait that anybody asks about."""
@@ -31,6 +33,8 @@ class Step(StrEnum):
     PREPARING = "preparing"
     GRANTED = "granted"
     STARTED = "started"
+    UNFIT = "unfit"
+    """Something went wrong with the machine, or its desktop, under the bot."""
     STOP_ASKED = "stop_asked"
     REPORTED = "reported"
     ENDED = "ended"
@@ -52,55 +56,17 @@ class Moment:
     execution_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One execution, as far as its story goes."""
-
-    execution_id: str
-    runner_id: str
-    runner: str
-    build_id: str
-    state: str
-    granted_at: datetime
-    started_at: datetime | None
-    reported_at: datetime | None
-    report: str | None
-    """Status that it reported last."""
-    ended_at: datetime | None
-    settled_at: datetime | None
-    outcome: str | None
-    reason: str | None
-    void_reason: str | None
-    exit_code: int | None
-    exit_signal: int | None
-    stop_asked_at: datetime | None
-    stop_cause: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sign:
-    """Something that happened beside the task and may be what it waited for."""
-
-    kind: str
-    at: datetime
-    subject: str
-    runner_id: str | None = None
-    new: str | None = None
-
-
-RELEASED = "bot.released"
-CONNECTED = "runner.connected"
-RESUMED = "runner.resumed"
-PREPARING = "build.preparing"
-PREPARED = "build.prepared"
-SIGNS = (RELEASED, CONNECTED, RESUMED, PREPARING, PREPARED)
-"""Kinds of events that `timeline` looks for."""
-
-
-def timeline(
-    task: TaskView, attempts: Sequence[Attempt], signs: Sequence[Sign], *, waits_for: str, now: datetime
+def timeline(  # noqa: PLR0913 - all that is known of a task
+    task: TaskView,
+    attempts: Sequence[Attempt],
+    signs: Sequence[Sign],
+    *,
+    waits_for: str,
+    now: datetime,
+    counted: Counted | None = None,
 ) -> tuple[Moment, ...]:
     """The steps of a task in order; `waits_for` says why it does not run now, where it waits."""
+    counted = counted or Counted()
     moments = [Moment(step=Step.CREATED, at=task.created_at, text=f"by {task.created_by}")]
     ready_at = task.created_at
     met = None if task.after is None else met_at(task.after, task.prerequisites)
@@ -114,8 +80,8 @@ def timeline(
         moments.append(Moment(step=Step.WAITED, at=ready_at, text=until))
         ready_at = task.not_before
     for attempt in attempts:
-        moments += _waited(attempt, ready_at, signs)
-        moments += _of_attempt(attempt)
+        moments += _waited(attempt, ready_at, signs, counted)
+        moments += _of_attempt(attempt, troubles(attempt, signs, counted))
         ready_at = attempt.settled_at or now
     if task.state in {"queued", "waiting"} and ready_at < now:
         moments.append(Moment(step=Step.WAITED, at=ready_at, text=waits_for))
@@ -128,47 +94,30 @@ def timeline(
     return _measured(moments, None if task.settled_at is not None else now)
 
 
-def _waited(attempt: Attempt, since: datetime, signs: Sequence[Sign]) -> Iterator[Moment]:
-    """What an attempt waited for: each thing that was missing, until it came; the rest was for a free slot."""
+def _waited(attempt: Attempt, since: datetime, signs: Sequence[Sign], counted: Counted) -> Iterator[Moment]:
+    """What an attempt waited for: each thing that was missing, while it was; of the rest nobody knows the reason."""
     begun = since
-    preparing = False
-    for sign in signs:
-        text = _missing(attempt, sign)
-        if text is None or not since < sign.at <= attempt.granted_at:
+    for one in obstacles(attempt, since, signs, counted):
+        if one.ended <= begun:
             continue
-        if sign.kind == PREPARING:
-            preparing = True
-            continue
-        step = Step.PREPARING if sign.kind == PREPARED and preparing else Step.WAITED
-        yield Moment(step=step, at=begun, text=text, runner=attempt.runner)
-        begun = sign.at
+        if one.begun - begun > SHORT:
+            yield Moment(step=Step.WAITED, at=begun, text="")
+            begun = one.begun
+        step = Step.PREPARING if one.is_preparing else Step.WAITED
+        yield Moment(step=step, at=begun, text=one.text, runner=attempt.runner)
+        begun = one.ended
     if attempt.granted_at - begun > SHORT:
-        yield Moment(step=Step.WAITED, at=begun, text="for a free slot")
+        yield Moment(step=Step.WAITED, at=begun, text=who_left(attempt, begun, signs))
 
 
-def _missing(attempt: Attempt, sign: Sign) -> str | None:
-    """What the attempt waited for until this sign; None where the sign is another's."""
-    match sign.kind:
-        case _ if sign.kind == RELEASED and sign.new == attempt.build_id:
-            return "for the release of its build"
-        case _ if sign.kind == CONNECTED and sign.runner_id == attempt.runner_id:
-            return f"for {attempt.runner} to connect"
-        case _ if sign.kind == RESUMED and sign.runner_id == attempt.runner_id:
-            return f"for {attempt.runner} to take work again"
-        case _ if sign.kind in {PREPARING, PREPARED} and sign.subject == attempt.build_id:
-            return f"on {attempt.runner}" if sign.runner_id == attempt.runner_id else None
-        case _:
-            return None
-
-
-def _of_attempt(attempt: Attempt) -> Iterator[Moment]:
+def _of_attempt(attempt: Attempt, wrong: Sequence[Trouble]) -> Iterator[Moment]:
     def moment(step: Step, at: datetime, text: str = "") -> Moment:
         return Moment(step=step, at=at, text=text, runner=attempt.runner, execution_id=attempt.execution_id)
 
     yield moment(Step.GRANTED, attempt.granted_at, f"to {attempt.runner}")
     if attempt.started_at is not None:
         yield moment(Step.STARTED, attempt.started_at)
-    middle = []
+    middle = [moment(Step.UNFIT, one.at, one.text) for one in wrong if not one.is_late]
     if attempt.stop_asked_at is not None:
         middle.append(moment(Step.STOP_ASKED, attempt.stop_asked_at, attempt.stop_cause or ""))
     if attempt.reported_at is not None:
@@ -176,6 +125,7 @@ def _of_attempt(attempt: Attempt) -> Iterator[Moment]:
     yield from sorted(middle, key=lambda one: one.at)
     if attempt.ended_at is not None:
         yield moment(Step.ENDED, attempt.ended_at, _exit(attempt))
+    yield from (moment(Step.UNFIT, one.at, one.text) for one in wrong if one.is_late)
     if attempt.settled_at is not None and attempt.state == "void":
         why = f"never started: {attempt.void_reason}" if attempt.void_reason else "never started"
         yield moment(Step.VOIDED, attempt.settled_at, why)

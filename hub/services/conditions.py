@@ -29,13 +29,29 @@ def record(tx: Transaction, session: SessionKey, told: Condition) -> Done[bool]:
         return Done(result=False)
     # Not with `before`, which ends with a version of the agent.
     if wrong != (known.faults_told or []):
-        _record_faults(tx, session, known.name, after)
+        _record_faults(tx, session, known.name, before, after)
     refresh = RefreshDesired(workspace_id=session.workspace_id, runner_id=session.runner_id)
     return Done(True, [refresh, WakeDispatch(workspace_id=session.workspace_id)])
 
 
-def _record_faults(tx: Transaction, session: SessionKey, name: str, now: Condition) -> None:
-    faults: list[dict[str, Any]] = [
+def _record_faults(tx: Transaction, session: SessionKey, name: str, before: Condition | None, now: Condition) -> None:
+    """What stands now, and what has gone: a task that waited for its end is told so by this event alone."""
+    faults, standing = _told(now), conditions.fault_keys(now)
+    mended = [one for one in _told(before) if (one["slot"], one["code"], one["application"]) not in standing]
+    tx.record(
+        NewEvent(
+            workspace_id=session.workspace_id,
+            kind="runner.unfit" if faults else "runner.fit",
+            subject=session.runner_id,
+            actor=f"runner:{session.runner_id}",
+            runner_id=session.runner_id,
+            data={"name": name, "faults": faults[:_FAULTS_MAX], "mended": mended[:_FAULTS_MAX]},
+        )
+    )
+
+
+def _told(condition: Condition | None) -> list[dict[str, Any]]:
+    return [
         {
             "code": fault.code,
             "desktop": desktop.name if desktop else None,
@@ -44,15 +60,5 @@ def _record_faults(tx: Transaction, session: SessionKey, name: str, now: Conditi
             "message": fault.message,
             "since": fault.since.isoformat(),
         }
-        for desktop, fault in conditions.all_faults(now)
+        for desktop, fault in conditions.all_faults(condition)
     ]
-    tx.record(
-        NewEvent(
-            workspace_id=session.workspace_id,
-            kind="runner.unfit" if faults else "runner.fit",
-            subject=session.runner_id,
-            actor=f"runner:{session.runner_id}",
-            runner_id=session.runner_id,
-            data={"name": name, "faults": faults[:_FAULTS_MAX]},
-        )
-    )

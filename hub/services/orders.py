@@ -5,9 +5,9 @@ from typing import Any
 
 from agent.wire.messages import Collect, Interrupt, Permit, SetLimits, Start, Stop, StopOrder
 from agent.wire.task import BuildReference, Launch, Limits, TaskSnapshot, Work
-from agent.wire.words import DesktopNeed, OnDisconnect, ReportPolicy, StopCause, TaskState
+from agent.wire.words import OnDisconnect, ReportPolicy, StopCause, TaskState
 from hub.domain import limits
-from hub.domain.condition import DESKTOP, DESKTOP_SIZE
+from hub.domain.condition import DESKTOP_SIZE, desktop_need
 from hub.domain.credits import Credit
 from hub.domain.desktop_wish import DesktopWish
 from hub.domain.task import TaskView
@@ -41,7 +41,6 @@ def work(
         lock=target.lock_digest,
     )
     wish = DesktopWish.read(target.desktop)
-    undemanding = DesktopNeed.NONE if wish.desktop is DesktopNeed.NONE else DesktopNeed.ANY
     return Work(
         build=build,
         task=_at_grant(task, target, runner),
@@ -49,7 +48,7 @@ def work(
         report=report_policy(target.report, launch),
         limits=limits_of(target),
         secret_parameters=tuple(one["name"] for one in target.declared if one.get("secret")),
-        desktop=DesktopNeed.REQUIRED if DESKTOP in needs else undemanding,
+        desktop=desktop_need(needs, wish),
         desktop_size=needs.get(DESKTOP_SIZE, ""),
         failure_screenshot=wish.failure_screenshot,
         record=wish.record,

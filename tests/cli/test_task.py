@@ -76,7 +76,7 @@ async def test_show_tells_the_story_of_a_task(world: ApiWorld, typed: Typed) -> 
     ]
     assert ["finished"] == [one["state"] for one in told["executions"]]
     shown = (await typed("task", "show", "1")).text
-    assert "5.00 s  waited      for a free slot" in shown
+    assert "5.00 s  waited\n" in shown, "nobody knows for what"
     assert "settled     failed: exit_code" in shown
 
 

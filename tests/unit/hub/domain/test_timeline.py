@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from agent.wire.words import Outcome, Reason, ReportStatus, TaskState
 from hub.domain.prerequisite import Prerequisite, When
 from hub.domain.task import ReportView, TaskView
-from hub.domain.timeline import Attempt, Moment, Sign, Step, timeline
+from hub.domain.task_signs import Attempt, Sign
+from hub.domain.timeline import Moment, Step, timeline
 from tests.support.clock import START
 
 
@@ -31,7 +32,13 @@ def task(**changes: object) -> TaskView:
 
 def attempt(**changes: object) -> Attempt:
     empty = dict.fromkeys(one.name for one in dataclasses.fields(Attempt))
-    known: dict[str, object] = {"execution_id": "exe_1", "runner_id": "rnr_1", "runner": "vm1", "build_id": "bld_1"}
+    known: dict[str, object] = {
+        "execution_id": "exe_1",
+        "runner_id": "rnr_1",
+        "runner": "vm1",
+        "build_id": "bld_1",
+        "slot": 0,
+    }
     known |= {"state": "running", "granted_at": at(0)}
     return Attempt(**{**empty, **known, **changes})  # type: ignore[arg-type]
 
@@ -97,7 +104,7 @@ def test_each_thing_that_was_missing_has_its_own_wait() -> None:
         ("created", 0.0, "by token:admin"),
         ("waited", 2.0, "for the release of its build"),
         ("preparing", 5.0, "on vm1"),
-        ("waited", 3.0, "for a free slot"),
+        ("waited", 3.0, ""),
         ("granted", 1.0, "to vm1"),
     ] == told(story)
 

@@ -21,6 +21,7 @@ from agent.errors import EXIT_ASKED, EXIT_TRY_AGAIN, AgentError, of_system
 from agent.ports.shells import SHELLS, WORD, script
 
 if TYPE_CHECKING:
+    from agent.config import Settings
     from agent.home import Membership
 
 EXIT_NOT_RUNNING = 3
@@ -135,6 +136,7 @@ def _enroll(path: Path, options: argparse.Namespace) -> int:
 
     labels = parse_labels(options.label)
     settings = load_settings(path, current_environment(), {})
+    _need_room(settings, options.slots, path)
     wish = Wish(
         url=options.url,
         token=read_token(options.token),
@@ -156,6 +158,17 @@ def _enroll(path: Path, options: argparse.Namespace) -> int:
     print(f"runner {made.name} ({made.runner_id}) of workspace {made.workspace}")
     print(f"hub {made.hub_url}, key {key_fingerprint(made.hub_key)}")
     return EXIT_ASKED
+
+
+def _need_room(settings: "Settings", count: int, path: Path) -> None:
+    """Raise UsageError where this machine can't hold so many bots, before the token is used."""
+    from agent.desktops.choice import choose, too_much
+    from agent.desktops.making import host_here
+    from agent.errors import UsageError
+
+    host = host_here(path)
+    if told := too_much(count, choose(settings, count, host).virtual, host.memory_bytes):
+        raise UsageError(f"--slots {count}: {told}")
 
 
 def _run(path: Path, options: argparse.Namespace) -> int:

@@ -75,9 +75,14 @@ def add_service(commands: Any) -> None:
 def _service(path: "Path", options: argparse.Namespace) -> int:
     try:
         service = _chosen(options)
+        faults = _faults(service) if options.word == "install" else []
         if options.print:
+            for fault in faults:
+                print(f"# install refuses this: {fault}")
             print(service.preview(options.word, purge=options.purge))
             return EXIT_ASKED
+        if faults:
+            raise SetupError("; ".join(faults))
         return _act(service, options)
     except OSError as error:
         if isinstance(error, BrokenPipeError) and options.print:
@@ -85,6 +90,15 @@ def _service(path: "Path", options: argparse.Namespace) -> int:
         if isinstance(error, PermissionError) and error.filename:
             raise SetupError(f"{error.filename}: permission denied: run as its owner or as root") from None
         raise of_system(error, path) from None
+
+
+def _faults(service: "Service") -> list[str]:
+    """What is wrong with the settings that the service would find."""
+    from pathlib import Path
+
+    from agent.cli_settings import faults_of_service
+
+    return faults_of_service(Path(service.home))
 
 
 def _act(service: "Service", options: argparse.Namespace) -> int:

@@ -25,6 +25,12 @@ def check_config(home: Path, argument: str | None, options: Mapping[str, Any]) -
     return EXIT_SETUP if faults else EXIT_ASKED
 
 
+def faults_of_service(home: Path) -> list[str]:
+    """Why a service of this home would end with 78 as soon as it is started. This shell's variables are not its own."""
+    found, membership = find_settings(home, {}, {}), _membership(home)
+    return [*found.faults, *faults_beyond(home, found, membership)]
+
+
 def _membership(home: Path) -> "Membership | None":
     from agent.home import read_membership
 

@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
 
 from agent.config_sources import HOME_VARIABLE, Given, collect, faults_of
 from agent.errors import SetupError
 from agent.fitness.facts import Wanted
 from agent.output_room import GIB, Allowance
 from agent.ports.files import Disk
-from agent.wire.condition import APPLICATIONS_MAX, PIXELS_MAX, ApplicationName
+from agent.wire.condition import APPLICATIONS_MAX, SIZE_FORM, ApplicationName, pixels_of
+from agent.wire.names import SLOTS_MAX
 
 _SIZE = re.compile(r"\d{1,9}(?:\.\d{1,3})?\s*[KMGT]i?B\Z", re.IGNORECASE)
-_PIXELS = re.compile(r"(\d{1,5})x(\d{1,5})\Z")
 MACHINE_FILE = Path("/etc/botyard-agent/agent.toml") if sys.platform == "linux" else None
 """Settings of every runner of this machine, below those of its home (`packaging.md` §3); a .deb brings it."""
 CACHE_LIMIT_BYTES = 20 * 1024**3
@@ -47,18 +47,22 @@ def _named(said: object) -> object:
     return {name.strip(): path.strip() for name, _, path in pairs}
 
 
-def _size_or_none(said: str | None) -> str | None:
-    if said is not None and _pixels_of(said) is None:
-        raise ValueError(f"say width x height in pixels, from 320x200 to {PIXELS_MAX}x{PIXELS_MAX}, as 1920x1080")
+def _size_or_none(said: object) -> object:
+    if said is not None and (not isinstance(said, str) or pixels_of(said) is None):
+        raise ValueError(f"{str(said)[:32]!r} is no size: say {SIZE_FORM}")
     return said
 
 
-def _pixels_of(said: str) -> tuple[int, int] | None:
-    found = _PIXELS.match(said)
-    if found is None:
-        return None
-    width, height = int(found[1]), int(found[2])
-    return (width, height) if 320 <= width <= PIXELS_MAX and 200 <= height <= PIXELS_MAX else None
+def _slots_or_none(said: object) -> object:
+    """A number, or a variable's text; pydantic's own words are for programmers."""
+    if said is not None and (isinstance(said, bool) or not _is_up_to(said, SLOTS_MAX)):
+        raise ValueError(f"{str(said)[:32]!r} is no number of them: say one from 0 to {SLOTS_MAX}")
+    return said
+
+
+def _is_up_to(said: object, most: int) -> bool:
+    text = str(said).strip()
+    return isinstance(said, int | str) and text.isdecimal() and len(text) < 10 and int(text) <= most
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +82,8 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    slots: Annotated[int | None, Unit("bots")] = Field(
-        default=None, ge=0, le=64, examples=[1], description="bots at once; enrolment's number where not set"
+    slots: Annotated[int | None, BeforeValidator(_slots_or_none), Unit("bots")] = Field(
+        default=None, ge=0, le=SLOTS_MAX, examples=[1], description="bots at once; enrolment's number where not set"
     )
     mode: Annotated[Literal["service", "session"], Unit("word")] = Field(
         default="service",
@@ -131,15 +135,15 @@ class Settings(BaseModel):
         description="own: this session's, for slot 0; virtual: an X server for each slot; none: background bots only; "
         "auto: own in a session, virtual in a Linux service where an X server is installed",
     )
-    desktop_count: Annotated[int | None, Unit("desktops")] = Field(
+    desktop_count: Annotated[int | None, BeforeValidator(_slots_or_none), Unit("desktops")] = Field(
         default=None,
         ge=0,
-        le=64,
+        le=SLOTS_MAX,
         examples=[1],
         description="how many slots get a virtual desktop, from slot 0 on; the rest is for background bots; "
         "all where not set",
     )
-    desktop_size: Annotated[str | None, Unit("pixels, width x height"), AfterValidator(_size_or_none)] = Field(
+    desktop_size: Annotated[str | None, Unit("pixels, width x height"), BeforeValidator(_size_or_none)] = Field(
         default=None,
         examples=["1920x1080"],
         description="of virtual desktops, 1920x1080 where not set; the session's own is told as unfit where it differs",
@@ -184,7 +188,7 @@ class Settings(BaseModel):
 
     def desktop_pixels(self) -> tuple[int, int] | None:
         """Width and height that desktops should have; None where nothing is said."""
-        return None if self.desktop_size is None else _pixels_of(self.desktop_size)
+        return None if self.desktop_size is None else pixels_of(self.desktop_size)
 
     def authority(self, home: Path) -> Path | None:
         """The file of the private authority, if there is one."""

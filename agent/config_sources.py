@@ -63,11 +63,11 @@ def collect(
 
 
 def faults_of(error: ValidationError, given: Mapping[str, Given], names: Sequence[str]) -> dict[str, str]:
-    """One sentence for each wrong setting, by its name; none of them repeats the value, which may be a secret."""
+    """One sentence for each wrong setting, by its name; none of them repeats a value that may be a secret."""
     found: dict[str, str] = {}
     for fault in error.errors(include_input=False, include_url=False):
         name = str(fault["loc"][0])
-        what = fault["msg"].removeprefix("Value error, ")
+        what = fault["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
         if fault["loc"][-1] == "[key]":
             what = (
                 f"{str(fault['loc'][1])[:80]!r} is no application's name: say small letters, digits, '.', '_' and '-', "

@@ -80,9 +80,13 @@ def choose(settings: Settings, slots: int, host: Host) -> Choice:
     virtual = None
     if kind == "virtual":
         virtual = _virtual(settings, slots, host, faults)
-    taken = slots * SLOT_BYTES + (desktop_bytes(virtual) * virtual.count if virtual else 0)
-    if taken > host.memory_bytes:
-        faults.append(_too_much(slots, virtual, taken, host.memory_bytes))
+    elif settings.desktops != "auto" and settings.desktop_count:
+        faults.append(
+            f"settings desktops and desktop_count contradict each other: {settings.desktops}, and "
+            f"{settings.desktop_count} virtual ones: say desktops = virtual, or desktop_count = 0"
+        )
+    if told := too_much(slots, virtual, host.memory_bytes):
+        faults.append(f"setting slots: {told}")
     return Choice(kind=kind, virtual=virtual, faults=tuple(faults))
 
 
@@ -152,14 +156,15 @@ def _window_manager(settings: Settings, host: Host, faults: list[str]) -> str:
     return found or ""
 
 
-def _too_much(slots: int, virtual: VirtualPlan | None, taken: int, there: int) -> str:
+def too_much(slots: int, virtual: VirtualPlan | None, there: int) -> str:
+    """Why this many bots, with their desktops, can't be on a machine of so many bytes; empty where they can."""
+    taken = slots * SLOT_BYTES + (desktop_bytes(virtual) * virtual.count if virtual else 0)
+    if taken <= there:
+        return ""
     each = f"{SLOT_BYTES // MIB} MiB a bot"
     bots, remedy = f"{slots} bots", "say fewer slots"
     if virtual is not None and virtual.count:
         bots += f" with {virtual.count} virtual desktops of {virtual.width}x{virtual.height}"
         each += f", {desktop_bytes(virtual) // MIB} MiB a desktop"
         remedy += ", a smaller desktop_count or desktop_size"
-    return (
-        f"setting slots: {bots} take at least {taken // MIB} MiB ({each}), and this machine has {there // MIB} MiB: "
-        f"{remedy}"
-    )
+    return f"{bots} take at least {taken // MIB} MiB ({each}), and this machine has {there // MIB} MiB: {remedy}"

@@ -80,6 +80,11 @@ class Service:
         """Whether its definition is there."""
         return self._known is not None
 
+    @property
+    def home(self) -> str:
+        """The runner's folder that is asked for."""
+        return self._asked.home
+
     # --- commands ----------------------------------------------------------------------------------------------------
 
     def install(self) -> None:

@@ -5,6 +5,7 @@ never told, only what was found by looking: the hub plans by what exists. A desk
 one is for background bots. A bot that needs a desktop gets it alone, in a slot whose desktop has no fault.
 """
 
+import re
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -17,10 +18,21 @@ FAULTS_MAX = 64
 APPLICATIONS_MAX = 64
 PIXELS_MAX = 16384
 """Of a desktop's side: what X servers and Windows can have."""
+SIZE_FORM = f"WIDTHxHEIGHT in pixels, as 1920x1080, from 320x200 to {PIXELS_MAX}x{PIXELS_MAX}"
 DPI_MAX = 10_000
 """More is no scale of texts: any program of a session may set its number."""
 
+_SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})\Z")
 ApplicationName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+
+
+def pixels_of(size: str) -> tuple[int, int] | None:
+    """Width and height that are asked for; None where it is not `SIZE_FORM`."""
+    found = _SIZE.match(size)
+    if found is None:
+        return None
+    width, height = int(found[1]), int(found[2])
+    return (width, height) if 320 <= width <= PIXELS_MAX and 200 <= height <= PIXELS_MAX else None
 
 
 class DesktopKind(StrEnum):

@@ -10,6 +10,7 @@ from hub.cli.client import segment
 from hub.cli.connected import connected
 from hub.cli.declared import read_declared
 from hub.cli.failing import Exit, Failure
+from hub.cli.usage import one_way
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Define what can be asked for.")
 
@@ -160,7 +161,7 @@ def edit(
     record: screen.Record = None,
     failure_screenshot: screen.FailureScreenshot = None,
     pause: Annotated[
-        bool | None,
+        list[bool] | None,
         typer.Option("--pause/--unpause", help="Take no new tasks, or take them again, and start what a stop keeps."),
     ] = None,
     json_: show.Json = False,
@@ -173,7 +174,8 @@ def edit(
     said |= limits.of_automation(bounds) | retrying.of_automation(attempts, retry, stop_after)
     said |= sharing.of_automation(concurrency, concurrency_key, use, rate)
     said |= screen.of_automation(desktop, desktop_size, application, record, failure_screenshot)
-    state = None if pause is None else ("paused" if pause else "active")
+    is_paused = one_way(pause, "--pause", "--unpause")
+    state = None if is_paused is None else ("paused" if is_paused else "active")
     named = {key: value for key, value in {"bot": bot, "state": state}.items() if value is not None}
     if not said and not named:
         raise Failure("nothing to change was named; see botyard automation edit --help.", Exit.USAGE)

@@ -12,6 +12,7 @@ from hub.cli import show
 from hub.cli.connected import connected
 from hub.cli.deploying import Deploying
 from hub.cli.failing import Exit, Failure
+from hub.cli.usage import one_way
 
 app = typer.Typer(add_completion=False)
 
@@ -38,11 +39,15 @@ def deploy(
     entry: Annotated[str | None, typer.Option(help="File, module:function, script or task to start.")] = None,
     args: Annotated[str | None, typer.Option(help="Arguments as in a shell; {name} is a parameter.")] = None,
     command: Annotated[str | None, typer.Option(help="A whole command line instead of the kind's own.")] = None,
-    release: Annotated[bool, typer.Option("--release/--no-release", help="Make it the one that new tasks get.")] = True,
+    release: Annotated[
+        list[bool] | None, typer.Option("--release/--no-release", help="Make it the one that new tasks get (usual).")
+    ] = None,
     automation: Annotated[
-        bool,
-        typer.Option("--automation/--no-automation", help="Make an automation of the bot's name, if there is none."),
-    ] = True,
+        list[bool] | None,
+        typer.Option(
+            "--automation/--no-automation", help="Make an automation of the bot's name, if there is none (usual)."
+        ),
+    ] = None,
     json_: show.Json = False,
 ) -> None:
     """Deploy a bot; waits until it is ready, released, and prepared on a runner."""
@@ -53,11 +58,12 @@ def deploy(
         "entry": entry,
         "args": _words(args, "--args"),
         "command": _words(command, "--command"),
-        "automation": automation,
+        "automation": one_way(automation, "--automation", "--no-automation") is not False,
     }
+    is_released = one_way(release, "--release", "--no-release") is not False
     deploying = Deploying(client=connected())
     try:
-        build = deploying.deploy(path, said, release=release)
+        build = deploying.deploy(path, said, release=is_released)
     except KeyboardInterrupt:
         raise Failure("stopped; what was uploaded stays, deploy again to go on", Exit.DETACHED) from None
     if json_:

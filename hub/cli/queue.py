@@ -12,6 +12,7 @@ from hub.cli.client import segment
 from hub.cli.connected import connected
 from hub.cli.declared import read_declared
 from hub.cli.failing import Exit, Failure
+from hub.cli.usage import one_way
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Define queues, look at them, pause and resume them."
@@ -32,7 +33,8 @@ Field = Annotated[
 Display = Annotated[list[str] | None, typer.Option(help="Field that tells people which item it is; repeatable.")]
 Unique = Annotated[list[str] | None, typer.Option(help="Field that no two items share (all of them together).")]
 UniqueReferences = Annotated[
-    bool | None, typer.Option("--unique-references/--any-references", help="Every item has a reference of its own.")
+    list[bool] | None,
+    typer.Option("--unique-references/--any-references", help="Every item has a reference of its own."),
 ]
 Schema = Annotated[str | None, typer.Option(metavar="FILE", help="JSON Schema of the payload; - is standard input.")]
 Consumption = Annotated[str | None, typer.Option(metavar="fifo|lifo", help="Oldest or newest first.")]
@@ -166,7 +168,7 @@ def delete(label: Label, yes: show.Yes = False, json_: show.Json = False) -> Non
     typer.echo(f"{label}: removed")
 
 
-_DIRECT = ("name", "description", "display", "unique", "unique_references", "consumption")
+_DIRECT = ("name", "description", "display", "unique", "consumption")
 _OR_NONE = {
     "concurrency": "concurrency",
     "expected": "expected_s",
@@ -183,6 +185,9 @@ def _said(options: dict[str, Any]) -> dict[str, Any]:
     """The members that were named."""
     said = {name: options[name] for name in _DIRECT if options[name] is not None}
     said |= {member: options[name] or None for name, member in _OR_NONE.items() if options[name] is not None}
+    unique = one_way(options["unique_references"], "--unique-references", "--any-references")
+    if unique is not None:
+        said["unique_references"] = unique
     if options["lease"] is not None:
         said["lease_s"] = options["lease"]
     if options["field"]:

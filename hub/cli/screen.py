@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hub.cli.usage import contradiction, none_or, one_way
 from hub.domain.quantities import NONE
 
 ANY = "any"
@@ -24,9 +25,9 @@ Application = Annotated[
         "--application", help="A program that must be there, as browser; repeat it. Replaces all; none: none."
     ),
 ]
-Record = Annotated[bool | None, typer.Option("--record/--no-record", help="Keep a recording of its desktop.")]
+Record = Annotated[list[bool] | None, typer.Option("--record/--no-record", help="Keep a recording of its desktop.")]
 FailureScreenshot = Annotated[
-    bool | None,
+    list[bool] | None,
     typer.Option("--failure-screenshot/--no-failure-screenshot", help="Keep a picture of its desktop where it fails."),
 ]
 
@@ -35,17 +36,27 @@ def of_automation(
     desktop: str | None,
     size: str | None,
     application: list[str] | None,
-    record: bool | None,
-    failure_screenshot: bool | None,
+    record: list[bool] | None,
+    failure_screenshot: list[bool] | None,
 ) -> dict[str, Any]:
-    """The members that were given, as the API has them. A desktop that is not required any more has no size either."""
-    said: dict[str, Any] = {"desktop": desktop, "record": record, "failure_screenshot": failure_screenshot}
+    """The members that were given, as the API has them. A desktop that is not required any more has no size either.
+
+    Raises Failure that names both options where two contradict each other.
+    """
+    said: dict[str, Any] = {
+        "desktop": desktop,
+        "record": one_way(record, "--record", "--no-record"),
+        "failure_screenshot": one_way(failure_screenshot, "--failure-screenshot", "--no-failure-screenshot"),
+        "applications": none_or(application, "--application", NONE),
+    }
+    if desktop == NONE and said["record"]:
+        raise contradiction("--desktop none", "--record", "a recording shows a desktop; say any or required")
+    if desktop in {ANY, NONE} and size not in {None, ANY}:
+        raise contradiction(f"--desktop {desktop}", f"--desktop-size {size}", "a size needs --desktop required")
     if size is not None:
         said["desktop_size"] = "" if size == ANY else size
     elif desktop is not None and desktop != "required":
         said["desktop_size"] = ""
-    if application:
-        said["applications"] = [] if application == [NONE] else application
     return {name: value for name, value in said.items() if value is not None}
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hub.cli.usage import none_or
 from hub.domain.quantities import NONE, duration_text
 
 Concurrency = Annotated[
@@ -38,8 +39,8 @@ def of_automation(
         said["concurrency"] = _count(concurrency)
     if concurrency_key is not None:
         said["concurrency_key"] = None if concurrency_key == NONE else concurrency_key
-    if use:
-        said["uses"] = {} if use == [NONE] else dict(_use(one) for one in use)
+    if (uses := none_or(use, "--use", NONE)) is not None:
+        said["uses"] = dict(_use(one) for one in uses)
     if rate is not None:
         said["rate"] = _rate(rate)
     return said

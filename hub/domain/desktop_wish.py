@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.wire.condition import APPLICATIONS_MAX, PIXELS_MAX
+from agent.wire.condition import APPLICATIONS_MAX, SIZE_FORM, pixels_of
 from agent.wire.words import DesktopNeed
 from hub.domain.parameters import Fault
 
-_SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})\Z")
 _APPLICATION = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
 
 
@@ -69,10 +68,8 @@ def _faults_of_size(wish: DesktopWish) -> list[Fault]:
     if wish.desktop is not DesktopNeed.REQUIRED:
         told = f"a size is said, and desktop is {wish.desktop}"
         faults.append(Fault(field="desktop_size", message=told, remedy="desktop required, or no size"))
-    found = _SIZE.match(wish.size)
-    if found is None or max(int(found[1]), int(found[2])) > PIXELS_MAX:
-        remedy = f"WIDTHxHEIGHT in pixels, as 1920x1080; {PIXELS_MAX} each at most"
-        faults.append(Fault(field="desktop_size", message=f"{wish.size[:32]!r} is no size", remedy=remedy))
+    if pixels_of(wish.size) is None:
+        faults.append(Fault(field="desktop_size", message=f"{wish.size[:32]!r} is no size", remedy=f"say {SIZE_FORM}"))
     return faults
 
 

@@ -15,6 +15,8 @@ from hub.cli.failing import Exit
 from tests.support.api_hub import ApiWorld
 from tests.support.typed import Typed, apart
 
+EDIT = ("automation", "edit", "invoices")
+SIZED = (*EDIT, "--desktop", "required", "--desktop-size")
 WRONG: tuple[tuple[tuple[str, ...], int, str], ...] = (
     # words that are no command, no option, or miss something
     (("rnu",), 2, "there is no command 'rnu'. Did you mean run?"),
@@ -77,6 +79,39 @@ WRONG: tuple[tuple[tuple[str, ...], int, str], ...] = (
     (("runner", "token", "--label", "room"), 2, "--label: 'room' is no name=value"),
     (("runner", "token", "--name", "a/b"), 2, "name: 'a/b' can't be a runner's name (begin with a letter or digit"),
     (("runner", "revoke", "desk-1"), 2, "nobody is there to confirm: say --yes"),
+    # what contradicts itself
+    (
+        (*EDIT, "--application", "sap", "--application", "none"),
+        2,
+        "--application none and --application sap",
+    ),
+    (
+        (*EDIT, "--use", "none", "--use", "sap=1"),
+        2,
+        "--use none and --use sap=1 contradict each other: say one",
+    ),
+    ((*EDIT, "--record", "--no-record"), 2, "--record and --no-record contradict each other: say one of them."),
+    ((*EDIT, "--no-failure-screenshot", "--failure-screenshot"), 2, "--failure-screenshot and --no-failure-screenshot"),
+    ((*EDIT, "--pause", "--unpause"), 2, "--pause and --unpause contradict each other"),
+    (
+        (*EDIT, "--desktop", "none", "--desktop-size", "1280x720"),
+        2,
+        "--desktop none and --desktop-size 1280x720",
+    ),
+    ((*EDIT, "--desktop", "none", "--record"), 2, "--desktop none and --record contradict each other"),
+    (
+        ("queue", "create", "q", "--unique-references", "--any-references"),
+        2,
+        "--unique-references and --any-references",
+    ),
+    (("deploy", "{file}", "--release", "--no-release"), 2, "--release and --no-release contradict each other"),
+    (("deploy", "{file}", "--automation", "--no-automation"), 2, "--automation and --no-automation contradict"),
+    # sizes
+    ((*SIZED, "1280"), 2, "desktop_size: '1280' is no size (say WIDTHxHEIGHT in pixels, as 1920x1080, from 320x200 to"),
+    ((*SIZED, "1280x"), 2, "desktop_size: '1280x' is no size (say WIDTHxHEIGHT"),
+    ((*SIZED, "0x0"), 2, "desktop_size: '0x0' is no size (say WIDTHxHEIGHT"),
+    ((*SIZED, "99999x99999"), 2, "desktop_size: '99999x99999' is no size (say WIDTHxHEIGHT"),
+    ((*SIZED, "1280X720"), 2, "desktop_size: '1280X720' is no size (say WIDTHxHEIGHT"),
     # packages
     (("deploy", "/does/not/exist"), 2, "there is no /does/not/exist."),
     (("deploy", "{file}", "--args", '"'), 2, "--args: '\"' is no shell line: No closing quotation"),

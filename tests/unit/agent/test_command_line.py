@@ -1,7 +1,9 @@
 """Values of the command lines, looked at before anything is made: the bundle's, and those of `botyard-agent`."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from agent import cli
@@ -60,3 +62,17 @@ def test_the_words_of_a_bundle_go_on_to_enroll() -> None:
     words = [*HUB, "--slots", "2", "--name", "desk 1", "--label", "a=1"]
     wish = command.wish_of(command._parser().parse_args(words))
     assert ("--name", "desk 1", "--slots", "2", "--label", "a=1") == wish.enrolment
+
+
+def test_slots_that_the_machine_can_not_hold_cost_no_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 6, bad input: told before the token is read, let alone sent."""
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=1024**3))
+
+    code = cli.main([*ENROLL, "--home", str(tmp_path / "home"), "--slots", "64"])
+
+    told = capsys.readouterr().err
+    assert (2, 1) == (code, told.count("\n"))
+    assert "--slots 64: 64 bots take at least 2048 MiB (32 MiB a bot), and this machine has 1024 MiB: say fewer" in told
+    assert not (tmp_path / "home").exists()

@@ -35,7 +35,19 @@ def test_the_machine_says_less_than_the_home(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("slots = 99", "slots"),
+        ("slots = 99", "slots: '99' is no number of them: say one from 0 to 64"),
+        ("slots = -1", "slots: '-1' is no number of them: say one from 0 to 64"),
+        ("slots = 1.5", "slots: '1.5' is no number of them"),
+        ("slots = true", "slots: 'True' is no number of them"),
+        ("desktop_count = 100000", "desktop_count: '100000' is no number of them"),
+        (
+            'desktop_size = "big"',
+            "desktop_size: 'big' is no size: say WIDTHxHEIGHT in pixels, as 1920x1080",
+        ),
+        ("desktop_size = 1280", "desktop_size: '1280' is no size: say WIDTHxHEIGHT"),
+        ('desktop_size = "1280X720"', "desktop_size: '1280X720' is no size: say WIDTHxHEIGHT"),
+        ('desktop_size = "0x0"', "desktop_size: '0x0' is no size: .* from 320x200 to 16384x16384"),
+        ("clock_limit = 0", "clock_limit: it must be greater than 0"),
         ("slot = 1", "slot"),
         ("slots = ", "cannot be read"),
         ("cache_limit = 20", "cache_limit: .*as 20 GiB"),

@@ -1,5 +1,7 @@
 """Which desktops the slots get, and every reason why they can't (issue 6: slots more than the machine can hold)."""
 
+from typing import Literal
+
 import pytest
 
 from agent.config import Settings
@@ -62,6 +64,16 @@ def test_a_virtual_plan_has_the_usual_values_and_the_said_ones() -> None:
     bare = choose(Settings(desktops="virtual", window_manager="none"), 3, seen).virtual
     assert bare is not None
     assert not bare.window_manager
+
+
+@pytest.mark.parametrize("desktops", ["none", "own"])
+def test_a_count_of_virtual_desktops_where_none_are_made_is_a_contradiction(desktops: Literal["none", "own"]) -> None:
+    (fault,) = choose(Settings(desktops=desktops, desktop_count=2), 4, host("Xvnc")).faults
+    assert fault == (
+        f"settings desktops and desktop_count contradict each other: {desktops}, and 2 virtual ones: "
+        "say desktops = virtual, or desktop_count = 0"
+    )
+    assert not choose(Settings(desktops=desktops, desktop_count=0), 4, host("Xvnc")).faults
 
 
 def test_every_fault_is_told_at_once_with_what_to_do() -> None:

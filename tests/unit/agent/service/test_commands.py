@@ -104,6 +104,21 @@ def test_a_file_that_may_not_be_written_is_named(
     assert err.startswith("botyard-agent: /home/ada/.config/systemd/user/botyard-agent.service: permission denied")
 
 
+def test_settings_with_which_no_daemon_starts_are_told_before_anything_is_written(
+    machine: MemoryGround, typed: Typed, tmp_path: Path
+) -> None:
+    """Issue 6, bad input: slots more than the machine can hold; a service would end with 78."""
+    (tmp_path / "agent.toml").write_text('slots = 100000\ndesktop_size = "big"\n')
+
+    code, _, err = typed("install", "--mode", "session", "--home", str(tmp_path))
+
+    assert (78, 1, {}) == (code, err.count("\n"), machine.files)
+    assert "setting slots: '100000' is no number of them: say one from 0 to 64" in err
+    assert "setting desktop_size: 'big' is no size: say WIDTHxHEIGHT in pixels, as 1920x1080" in err
+    code, out, _ = typed("install", "--mode", "session", "--home", str(tmp_path), "--print")
+    assert (0, True) == (code, out.startswith("# install refuses this: setting slots: "))
+
+
 def test_the_codes_are_one(machine: MemoryGround) -> None:
     assert cli_service.EXIT_NOT_INSTALLED == acting.EXIT_NOT_INSTALLED
     assert (cli.EXIT_NOT_RUNNING, cli.EXIT_NOT_LINKED) == (cli_service.EXIT_NOT_RUNNING, cli_service.EXIT_NOT_LINKED)

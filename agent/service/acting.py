@@ -6,6 +6,7 @@ Each step may be repeated: whoever dies between two of them types the same comma
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from agent.errors import AgentError, SetupError, UsageError
@@ -36,7 +37,8 @@ MANAGERS: dict[tuple[System, Mode], Manager] = {
 }
 _COMPLAINT = 400
 """Characters of what a tool says when it fails."""
-_OUR_FILES = ("identity.json", "home", "key")
+_OUR_FILES = frozenset({"home", "key"})
+"""Both are in a runner's folder from before its enrolment on; a folder that is called `home` is in every root."""
 
 
 class NotInstalledError(AgentError):
@@ -184,6 +186,8 @@ class Service:
     def preview(self, word: str, *, purge: bool = False) -> str:
         """Files and commands of `install`, `uninstall`, `start` or `stop`, as text; nothing is touched."""
         spec = self._checked() if word == "install" else self._spec
+        if word == "uninstall":
+            self._check_uninstall(purge=purge)
         verbs = {
             "install": (Verb.PREPARE, Verb.LOAD, Verb.OWN, Verb.START),
             "uninstall": (Verb.UNLOAD, *((Verb.PURGE,) if purge else ()), Verb.FORGET),
@@ -283,7 +287,8 @@ class Service:
             return
         home = self._spec.home
         names = self._ground.names(home)
-        if names and home != SERVICE_HOME and not any(name in names for name in _OUR_FILES):
+        is_ours = home == SERVICE_HOME or "identity.json" in names or _OUR_FILES.issubset(names)
+        if _is_top(self._spec) or (names and not is_ours):
             raise SetupError(f"{home} is no runner's folder: remove it by hand, if it may go")
 
     def _purge(self) -> None:
@@ -297,6 +302,12 @@ class Service:
     def _in_home(self, name: str) -> str:
         separator = "\\" if self._spec.system is System.WINDOWS else "/"
         return f"{self._spec.home}{separator}{name}"
+
+
+def _is_top(spec: Spec) -> bool:
+    """Whether the home is a root, or right below one: never a runner's alone, whatever lies in it."""
+    kind = PureWindowsPath if spec.system is System.WINDOWS else PurePosixPath
+    return ".." in kind(spec.home).parts or len(kind(spec.home).parts) < 3
 
 
 def _packaged(spec: Spec, ground: Ground) -> str | None:

@@ -371,3 +371,24 @@ def test_what_a_package_brought_apt_removes() -> None:
         bench.service.uninstall(purge=True)
 
     assert bench.ground.running
+
+
+@pytest.mark.parametrize("home", ["/", "/home", "/srv", "/srv/botyard/..", "/srv/files"])
+def test_a_purge_removes_no_folder_that_is_not_a_runners_alone(home: str) -> None:
+    """A root has a folder `home`, and anybody's may have one: that makes neither a runner's. Seen also by --print."""
+    files = {f"{home.rstrip('/')}/{name}": "x" for name in ("home/ada/letter", "etc/passwd")}
+    bench = Bench(MemoryGround(files=dict(files)), spec(home=home), enrolled=False)
+
+    for act in (bench.service.uninstall, lambda *, purge: bench.service.preview("uninstall", purge=purge)):
+        with pytest.raises(SetupError, match="is no runner's folder"):
+            act(purge=True)
+
+    assert (files, []) == (bench.ground.files, bench.ground.ran)
+
+
+def test_a_purge_of_a_root_is_refused_also_where_somebody_enrolled_it() -> None:
+    bench = Bench(MemoryGround(files={"/identity.json": "{}"}), spec(home="/"), enrolled=False)
+
+    with pytest.raises(SetupError, match="is no runner's folder"):
+        bench.service.uninstall(purge=True)
+    assert bench.ground.files

@@ -120,13 +120,15 @@ class OutputLane:
     def __init__(self, available: int = 0) -> None:
         self.available = available
         self.sent = 0
+        self.reached = 0
+        """The furthest that was ever sent on this link; `sent` goes back at a rewind."""
         self.have = 0
         self.safe = 0
         self.is_live = False
 
     def begin(self, have: int, safe: int) -> None:
         """The hub stores the bytes before `have`; sending goes on there."""
-        self.sent = self.have = have
+        self.sent = self.reached = self.have = have
         self.safe = safe
         self.is_live = True
 
@@ -144,17 +146,21 @@ class OutputLane:
     def moved(self, to: int) -> None:
         """Bytes before `to` were sent, or are known to be gone."""
         self.sent = max(self.sent, to)
+        self.reached = max(self.reached, self.sent)
 
     def ack(self, have: int, safe: int) -> None:
         """The hub's watermarks; they never go back on one connection."""
         self.have = max(self.have, have)
-        self.sent = max(self.sent, have)
+        self.moved(have)
         self.safe = max(self.safe, safe)
 
     def rewind(self, start: int) -> None:
-        """The hub stored less than was sent: begin again at `start`. Raises ProtocolError for a jump forward."""
-        if start > self.sent:
-            raise ProtocolError(f"rewind to {start}, {self.sent} sent")
+        """The hub stored less than was sent: begin again at `start`. Raises ProtocolError for what was never sent.
+
+        It may lie ahead of `sent`: the hub stored more on the way of an earlier rewind, which is out of date by now.
+        """
+        if start > self.reached:
+            raise ProtocolError(f"rewind to {start}, {self.reached} sent")
         self.sent = self.have = start
 
 

@@ -170,8 +170,19 @@ def test_a_rewind_begins_again_there() -> None:
     wish = session.next_output()
     assert wish is not None
     assert (wish.start, wish.limit) == (2000, 3000)
-    (end,) = session.receive(OutputRewind(execution_id=exe(1), start=4000), NOW)
+    (end,) = session.receive(OutputRewind(execution_id=exe(1), start=5001), NOW)
     assert isinstance(end, CloseLink)
+
+
+def test_a_second_rewind_may_lie_ahead_of_the_first() -> None:
+    """The hub stored what was on its way when it asked first; by now it wants less sent again."""
+    session = with_output(5000)
+    session.output_sent(exe(1), 5000)
+    session.receive(OutputRewind(execution_id=exe(1), start=2000), NOW)
+    assert session.receive(OutputRewind(execution_id=exe(1), start=4000), NOW) == [WakeOutput()]
+    wish = session.next_output()
+    assert wish is not None
+    assert (wish.start, wish.limit) == (4000, 1000)
 
 
 def test_a_gap_is_told_and_passed_over() -> None:

@@ -29,6 +29,12 @@ from agent.key_keeping import open_key, seal_key
 from agent.machine import Machine, SystemMachine, same_machine
 from agent.ports.files import Disk
 
+NAMES = frozenset({
+    *("identity.json", "key", "home", "lock", "join", "epoch", "starts", "spool.db", "spool.reserve"),
+    *("agent.toml", "ca.pem", "control", "gateway-port", "executions", "uploads", "desktops", "logs"),
+    *("builds", "files", "prepared", "envs", "node", "spares", "tools", "t", "probe"),
+})  # fmt: skip
+"""All that a runner makes in its home: a purge removes no folder in which anything else lies."""
 _FORMAT = 1
 _ROOM_BYTES = 64 * 1024
 """More than the key and the facts of an enrolment take."""

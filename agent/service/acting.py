@@ -6,16 +6,15 @@ Each step may be repeated: whoever dies between two of them types the same comma
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from agent.errors import AgentError, SetupError, UsageError
 from agent.mode import Mode
 from agent.service import launchd, systemd, windows_service, windows_task
 from agent.service.ground import Ground
+from agent.service.purge import why_not_purged
 from agent.service.spec import (
     NAME,
-    SERVICE_HOME,
     SERVICE_USER,
     Command,
     Manager,
@@ -37,8 +36,6 @@ MANAGERS: dict[tuple[System, Mode], Manager] = {
 }
 _COMPLAINT = 400
 """Characters of what a tool says when it fails."""
-_OUR_FILES = frozenset({"home", "key"})
-"""Both are in a runner's folder from before its enrolment on; a folder that is called `home` is in every root."""
 
 
 class NotInstalledError(AgentError):
@@ -285,11 +282,8 @@ class Service:
             raise UsageError(f"a package brought it: apt {'purge' if purge else 'remove'} {NAME}")
         if not purge:
             return
-        home = self._spec.home
-        names = self._ground.names(home)
-        is_ours = home == SERVICE_HOME or "identity.json" in names or _OUR_FILES.issubset(names)
-        if _is_top(self._spec) or (names and not is_ours):
-            raise SetupError(f"{home} is no runner's folder: remove it by hand, if it may go")
+        if said := why_not_purged(self._spec, self._ground.names(self._spec.home)):
+            raise SetupError(said)
 
     def _purge(self) -> None:
         for folder in (self._spec.home, *self.manager.leftovers(self._spec)):
@@ -302,12 +296,6 @@ class Service:
     def _in_home(self, name: str) -> str:
         separator = "\\" if self._spec.system is System.WINDOWS else "/"
         return f"{self._spec.home}{separator}{name}"
-
-
-def _is_top(spec: Spec) -> bool:
-    """Whether the home is a root, or right below one: never a runner's alone, whatever lies in it."""
-    kind = PureWindowsPath if spec.system is System.WINDOWS else PurePosixPath
-    return ".." in kind(spec.home).parts or len(kind(spec.home).parts) < 3
 
 
 def _packaged(spec: Spec, ground: Ground) -> str | None:

@@ -16,6 +16,7 @@ from typing import Any, Self
 import aiohttp
 import psutil
 
+from agent.service.purge import is_a_runners
 from tests.support.free_ports import free_port
 from tests.support.waiting import eventually, seconds
 
@@ -216,6 +217,9 @@ class Rig:
             words = [*(process.info["cmdline"] or []), *(process.info["environ"] or {}).values()]
             if process.pid != os.getpid() and any(home in word for word in words):
                 process.kill()
+        if self.home(name).is_dir():
+            others = [path.name for path in self.home(name).iterdir() if not is_a_runners(path.name)]
+            assert not others, "a purge would take what a runner made for somebody else's: agent.home.NAMES"
 
     # --- the command line and the API ---
 

@@ -215,16 +215,6 @@ def test_purge_removes_the_home_that_was_installed() -> None:
     assert not [line for line in bench.ground.ran if "userdel" in line]
 
 
-def test_purge_removes_no_folder_that_is_no_runners() -> None:
-    """--home / must not be the end of a machine."""
-    bench = Bench(MemoryGround(files={"/srv/data/letters.txt": "…"}), spec(home="/srv/data"), enrolled=False)
-
-    with pytest.raises(SetupError, match="no runner's folder"):
-        bench.service.uninstall(purge=True)
-
-    assert "/srv/data/letters.txt" in bench.ground.files
-
-
 def test_uninstall_that_died_forgets_nothing() -> None:
     """The definition goes last: the same command again ends what was begun."""
     bench = Bench()
@@ -371,24 +361,3 @@ def test_what_a_package_brought_apt_removes() -> None:
         bench.service.uninstall(purge=True)
 
     assert bench.ground.running
-
-
-@pytest.mark.parametrize("home", ["/", "/home", "/srv", "/srv/botyard/..", "/srv/files"])
-def test_a_purge_removes_no_folder_that_is_not_a_runners_alone(home: str) -> None:
-    """A root has a folder `home`, and anybody's may have one: that makes neither a runner's. Seen also by --print."""
-    files = {f"{home.rstrip('/')}/{name}": "x" for name in ("home/ada/letter", "etc/passwd")}
-    bench = Bench(MemoryGround(files=dict(files)), spec(home=home), enrolled=False)
-
-    for act in (bench.service.uninstall, lambda *, purge: bench.service.preview("uninstall", purge=purge)):
-        with pytest.raises(SetupError, match="is no runner's folder"):
-            act(purge=True)
-
-    assert (files, []) == (bench.ground.files, bench.ground.ran)
-
-
-def test_a_purge_of_a_root_is_refused_also_where_somebody_enrolled_it() -> None:
-    bench = Bench(MemoryGround(files={"/identity.json": "{}"}), spec(home="/"), enrolled=False)
-
-    with pytest.raises(SetupError, match="is no runner's folder"):
-        bench.service.uninstall(purge=True)
-    assert bench.ground.files

@@ -94,7 +94,8 @@ async def ask(path: Path, word: str) -> Answer:
     except PermissionError:
         raise AgentError(f"the daemon of {path.parent} answers its own user and administrators only") from None
     except OSError:
-        raise AgentError(f"no botyard-agent runs in {path.parent}") from None
+        start = "`botyard-agent service start` or `botyard-agent run` starts one"
+        raise AgentError(f"no botyard-agent runs in {path.parent}: {start}") from None
     answer: Answer = json.loads(line) if line else {}
     if "error" in answer:
         raise AgentError(str(answer["error"]))

@@ -242,7 +242,7 @@ class Service:
         try:
             self._do(Verb.CHECK)
         except AgentError as error:
-            raise SetupError(f"no service manager answers here: {error}") from None
+            raise SetupError(f"no service manager answers here: {error}; without one: botyard-agent run") from None
 
     def _need_installed(self) -> None:
         if not self.is_installed:

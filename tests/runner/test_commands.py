@@ -119,3 +119,21 @@ async def test_help_shows_examples() -> None:
     code, out, _ = await command("--help")
     assert code == 0
     assert "botyard-agent enroll https://" in out
+
+
+@pytest.mark.parametrize(
+    ("word", "expected", "said"),
+    [
+        ("run", 78, "is no runner yet: botyard-agent enroll URL --token FILE"),
+        ("stop", 75, "or `botyard-agent run` starts one"),
+        ("drain", 75, "or `botyard-agent run` starts one"),
+    ],
+)
+async def test_where_no_runner_is_nothing_is_made(tmp_path: Path, word: str, expected: int, said: str) -> None:
+    home = tmp_path / "none"
+
+    code, out, err = await command(word, "--home", str(home))
+
+    assert (expected, "", 1) == (code, out, len(err.splitlines()))
+    assert said in err
+    assert not home.exists()

@@ -133,8 +133,21 @@ def why_unreached(error: Exception, address: Address, proxy: Proxy | None = None
     host = urlsplit(address.origin).hostname or ""
     if isinstance(error, ssl.SSLError):
         return tls_fault(error, host, _KNOWN_AUTHORITY)
-    text = str(error) or type(error).__name__
+    text = _no_way(error)
     return f"{text} (by {proxy.shown})" if proxy is not None and isinstance(error, OSError) else text
+
+
+def _no_way(error: Exception) -> str:
+    """The system's words with what mends it; the order counts, as they are kinds of one another."""
+    match error:
+        case ConnectionRefusedError():
+            return "nothing listens there (connection refused): is the hub up, the port right?"
+        case socket.gaierror():
+            return f"its name has no address ({error.strerror or error}): look at the name and at DNS"
+        case TimeoutError():
+            return "no answer in time: is the machine up, the way open (firewall, proxy)?"
+        case _:
+            return str(error) or type(error).__name__
 
 
 def make_nonce() -> str:

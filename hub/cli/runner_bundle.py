@@ -8,7 +8,7 @@ import platformdirs
 import typer
 
 from hub.cli import show
-from hub.cli.failing import Failure
+from hub.cli.failing import Exit, Failure
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Make and list what bare machines install.")
 
@@ -46,7 +46,10 @@ def list_(data: Data = None, json_: show.Json = False) -> None:
 
     from hub.install.bundles import Bundles
 
-    found = asyncio.run(Bundles(_folder(data)).there())
+    folder = _folder(data)
+    if not folder.parent.is_dir():
+        raise Failure(f"--data: there is no folder {folder.parent}; name the one of botyard hub serve", Exit.USAGE)
+    found = asyncio.run(Bundles(folder).there())
     if json_:
         show.as_json({"items": [asdict(one) for one in found]})
         return

@@ -124,6 +124,7 @@ WRONG: tuple[tuple[tuple[str, ...], int, str], ...] = (
     (("login", "http://127.0.0.1:9", "--token-file", "/nope"), 2, "--token-file: /nope can't be read: No such file"),
     (("support-bundle", "/nope/x.zip"), 2, "there is no folder /nope; name another file."),
     (("support-bundle", "--data", "/nope"), 2, "--data: there is no folder /nope"),
+    (("hub", "bundle", "list", "--data", "/nope"), 2, "--data: there is no folder /nope; name the one of"),
     (("up", "--data", "{file}"), 2, "a file is where a folder has to be; name another place."),
     # the hub's own options
     (("up", "--port", "99999"), 2, "'--port': it must be at most 65535."),

@@ -101,7 +101,13 @@ async def test_a_runner_that_cannot_join_says_why(tmp_path: Path) -> None:
             "a key instead of a token", rig.env["BOTYARD_TOKEN"], "no enrolment token .they begin with byt_", code=2
         )
         await enroll("an empty token", "", "empty; botyard runner token", code=2)
-        await enroll("no hub there", good, "is not reached", f"http://127.0.0.1:{free_port()}", 75)
+        await enroll(
+            "no hub there",
+            good,
+            "is not reached: nothing listens there.*port right",
+            f"http://127.0.0.1:{free_port()}",
+            75,
+        )
         await enroll(
             "plain http to another machine", good, "plain text: use https, or --insecure", "http://hub.example"
         )

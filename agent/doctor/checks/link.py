@@ -48,7 +48,7 @@ def _failed(facts: LinkFacts) -> tuple[str, str] | None:
         name = f"{facts.origin}: its name has no address ({facts.unresolved})"
         return name, "look at the name and at DNS; another address: botyard-agent enroll --again"
     if facts.unreached:
-        return facts.unreached, "is the hub up, the address right, the way open (firewall, proxy)?"
+        return facts.unreached, "look at the hub, at both clocks, and at the way between (address, firewall, proxy)"
     if facts.status != 200:
         return f"{facts.origin} answered {facts.status} where a hub says that it lives", "is that the hub?"
     if facts.unproven:

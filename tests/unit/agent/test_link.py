@@ -1,5 +1,7 @@
 """Where the hub is, when it is tried again, what counts as a hub (P10, S6, R52)."""
 
+import errno
+import socket
 import ssl
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -13,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from agent.errors import SetupError, is_retryable
-from agent.link import Backoff, LinkClosedError, dial, make_nonce, parse_address, tls_context
+from agent.link import Backoff, LinkClosedError, dial, make_nonce, parse_address, tls_context, why_unreached
 from tests.support.scripted_hub import ScriptedHub
 
 
@@ -171,3 +173,18 @@ def own_certificate(folder: Path) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(folder / "certificate", folder / "key")
     return context
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), "nothing listens there (connection refused): is the"),
+        (socket.gaierror(-2, "Name or service not known"), "its name has no address (Name or service not known): look"),
+        (TimeoutError(), "no answer in time: is the machine up, the way open"),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), "No route to host"),
+        (RuntimeError(), "RuntimeError"),
+    ],
+)
+def test_a_hub_that_is_not_reached_is_told_with_what_to_look_at(error: Exception, said: str) -> None:
+    """R51: in words for whoever reads the journal."""
+    assert said in why_unreached(error, parse_address("https://hub.example", insecure=False))

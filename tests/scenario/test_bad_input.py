@@ -104,7 +104,7 @@ async def test_a_runner_that_cannot_join_says_why(tmp_path: Path) -> None:
         await enroll(
             "no hub there",
             good,
-            "is not reached: nothing listens there.*port right",
+            "is not reached: nothing listens there .*port right",
             f"http://127.0.0.1:{free_port()}",
             75,
         )
@@ -119,13 +119,15 @@ async def test_a_runner_that_cannot_join_says_why(tmp_path: Path) -> None:
         await rig.add_runner("vm1")
         twice = await rig.run(*run, str(rig.home("vm1")))
         said.add("a second daemon on the same home", twice, 75, "another botyard-agent runs in")
-        said.add("a home without rights", await rig.run(*run, "/sys/botyard"), 78, "/sys/botyard.*--home")
+        line = [*AGENT, "enroll", rig.url, "--token", str(tmp_path / "token"), "--home", "/sys/botyard"]
+        (tmp_path / "token").write_text(good)
+        said.add("a home without rights", await rig.run(*line), 78, "/sys/botyard.*--home")
         (tmp_path / "home-file").write_text("x")
         said.add(
             "a home that is a file",
             await rig.run(*run, str(tmp_path / "home-file")),
-            78,
-            "is a file.*folder is needed.*--home",
+            2,
+            "--home: .*is a file where a folder has to be: name another place",
         )
 
         scripted = ScriptedRunner(url=rig.url, client=client)

@@ -75,6 +75,8 @@ def add_service(commands: Any) -> None:
 def _service(path: "Path", options: argparse.Namespace) -> int:
     try:
         service = _chosen(options)
+        if options.word == "install" and not options.print:
+            service.need_rights(options.word)  # before its settings are read, which are not everybody's
         faults = _faults(service) if options.word == "install" else []
         if options.print:
             for fault in faults:

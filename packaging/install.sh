@@ -13,31 +13,6 @@ bundles=@BUNDLES@
 
 fail() { echo "botyard: $1" >&2 && exit 1; }
 
-refuse() { echo "botyard: $1. See install --help." >&2 && exit 2; }
-
-look() { # WORDS behind install: refuses what can't be meant, before anything is fetched; the bundle looks closer
-  while [ $# -gt 0 ]; do
-    word=${1%%=*}
-    case $word in
-      --again | --no-service | -h | --help) shift && continue ;;
-      --mode | --home | --name | --label | --slots) ;;
-      *) refuse "there is no option $1" ;;
-    esac
-    case $1 in
-      *=*) value=${1#*=} ;;
-      *) [ $# -gt 1 ] || refuse "$1 needs a value"; shift; value=$1 ;;
-    esac
-    case $word:$value in
-      --slots:[1-9] | --slots:[1-5][0-9] | --slots:6[0-4]) ;;
-      --slots:*) refuse "--slots '$value': say a number from 1 to 64, bots at once" ;;
-      --mode:service | --mode:session) ;;
-      --mode:*) refuse "--mode '$value': say service or session" ;;
-      *:) refuse "$word is empty: give it a value, or leave it out" ;;
-    esac
-    shift
-  done
-}
-
 suitable() { # PYTHON: prints "sha256 name" of the bundle for it; fails, having said its kind where the hub has none
   "$1" -I -c '
 import os, platform, sys, sysconfig
@@ -51,7 +26,6 @@ sys.exit(not found)' "$bundles" 2>/dev/null
 }
 
 main() {
-  look "$@"
   chosen='' lacking=''
   for python in python3 /usr/bin/python3 python3.11 python3.12 python3.13 python3.14; do
     if found=$(suitable "$python"); then chosen=$python && break; fi

@@ -94,7 +94,7 @@ class Service:
         spec = self._spec = self._checked()
         if why := unseen(spec):
             raise UsageError(why)
-        self._need_rights("install")
+        self.need_rights("install")
         self._need_manager()
         was_running = self._is_running()
         changed = self._write_what_differs(spec)
@@ -113,7 +113,7 @@ class Service:
 
     def uninstall(self, *, purge: bool) -> None:
         """End the bots, stop and unload it, remove its files; with `purge` its home, logs and user too."""
-        self._need_rights("uninstall")
+        self.need_rights("uninstall")
         self._check_uninstall(purge=purge)
         if self.is_installed:
             self._need_manager()
@@ -139,7 +139,7 @@ class Service:
     def start(self) -> None:
         """Start it. Raises NotInstalledError, and SetupError where it is not enrolled."""
         self._need_installed()
-        self._need_rights("start")
+        self.need_rights("start")
         if not self._is_enrolled():
             home, program = self._spec.home, self._spec.program
             raise SetupError(f"{home} is no runner yet: {program} enroll URL --token FILE --home {home}")
@@ -154,7 +154,7 @@ class Service:
     def stop(self, *, now: bool) -> None:
         """Stop it until it is started, or machine or session start; bots live on, or end first with `now`."""
         self._need_installed()
-        self._need_rights("stop")
+        self.need_rights("stop")
         self._need_manager()
         if not self._is_running():
             self._say("does not run")
@@ -248,7 +248,8 @@ class Service:
         if not self.is_installed:
             raise NotInstalledError(f"not installed: {self._spec.program} service install --mode {self._spec.mode}")
 
-    def _need_rights(self, word: str) -> None:
+    def need_rights(self, word: str) -> None:
+        """Raise SetupError where this user may not change the machine's services; `word` is what was typed."""
         if self._spec.mode is Mode.SERVICE and not self._ground.is_admin():
             line = f"{self._spec.program} service {word} --mode service"
             if self._spec.system is System.WINDOWS:

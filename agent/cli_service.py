@@ -75,16 +75,9 @@ def add_service(commands: Any) -> None:
 def _service(path: "Path", options: argparse.Namespace) -> int:
     try:
         service = _chosen(options)
-        if options.word == "install" and not options.print:
-            service.need_rights(options.word)  # before its settings are read, which are not everybody's
-        faults = _faults(service) if options.word == "install" else []
         if options.print:
-            for fault in faults:
-                print(f"# install refuses this: {fault}")
-            print(service.preview(options.word, purge=options.purge))
+            _preview(service, options)
             return EXIT_ASKED
-        if faults:
-            raise SetupError("; ".join(faults))
         return _act(service, options)
     except OSError as error:
         if isinstance(error, BrokenPipeError) and options.print:
@@ -92,6 +85,19 @@ def _service(path: "Path", options: argparse.Namespace) -> int:
         if isinstance(error, PermissionError) and error.filename:
             raise SetupError(f"{error.filename}: permission denied: run as its owner or as root") from None
         raise of_system(error, path) from None
+
+
+def _preview(service: "Service", options: argparse.Namespace) -> None:
+    for fault in _faults(service) if options.word == "install" else []:
+        print(f"# install refuses this: {fault}")
+    print(service.preview(options.word, purge=options.purge))
+
+
+def _install(service: "Service") -> None:
+    service.need_rights("install")  # before its settings are read, which are not everybody's
+    if faults := _faults(service):
+        raise SetupError("; ".join(faults))
+    service.install()
 
 
 def _faults(service: "Service") -> list[str]:
@@ -106,7 +112,7 @@ def _faults(service: "Service") -> list[str]:
 def _act(service: "Service", options: argparse.Namespace) -> int:
     match options.word:
         case "install":
-            service.install()
+            _install(service)
         case "uninstall":
             service.uninstall(purge=options.purge)
             if options.purge:

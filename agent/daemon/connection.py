@@ -203,7 +203,6 @@ class Connection:
             self.perform(self.session.slot_free(slot.number, slot.generation, stamp))
         for slot in slots.busy():
             self.perform(self.session.slot_busy(slot.number, slot.generation, slots.closed_because or "not ready"))
-        self.perform(self.session.changed(self._house.moment(), self._house.readiness()))
 
     # --- out ---------------------------------------------------------------------------------------------------------
 

@@ -144,8 +144,18 @@ class SegmentWriter:
             self._is_short = True
         return not self._is_short
 
+    def _is_at_cap(self, size: int) -> bool:
+        """Whether `size` bytes more are too many.
+
+        Once at its cap it takes output again when a whole frame has room: small pieces that slip in between large ones
+        would leave a row of holes where one is.
+        """
+        if self._missing_reason is GapReason.CAP:
+            size = max(size, min(FRAME_DATA_MAX_BYTES, self.cap_bytes))
+        return self.length + size - self._safe > self.cap_bytes
+
     def _append_one(self, stream: Stream, data: bytes, wall_ns: int, boot_ns: int) -> None:
-        if self.length + len(data) - self._safe > self.cap_bytes:
+        if self._is_at_cap(len(data)):
             self._drop(stream, len(data), GapReason.CAP)
             return
         if not self._has_room(boot_ns):

@@ -96,6 +96,20 @@ def test_the_cap_counts_what_the_hub_does_not_have(tmp_path: Path) -> None:
     assert [gap] == writer.gaps
 
 
+def test_at_its_cap_a_small_piece_does_not_slip_in_between_large_ones(tmp_path: Path) -> None:
+    """What is missing is one hole, not a row of them: output goes on when a whole frame has room again."""
+    writer = writer_on(tmp_path, Disk(), cap=100)
+    writer.append(Stream.STDOUT, b"a" * 60, 1, 0)
+    for _ in range(3):
+        writer.append(Stream.STDOUT, b"b" * 50, 1, 0)
+        writer.append(Stream.STDOUT, b"c" * 5, 1, 0)
+    writer.note_safe(60)
+    writer.append(Stream.STDOUT, b"d" * 5, 1, 0)
+    writer.close(1)
+    gap = Gap(offset=60, missing_bytes=165, reason=GapReason.CAP, resumed_at=60)
+    assert content(tmp_path) == (b"a" * 60 + b"d" * 5, [gap])
+
+
 def test_a_failed_sync_costs_neither_the_bot_nor_what_can_be_read(tmp_path: Path) -> None:
     """G9: what is believed durable is doubtful from the last good sync on; output goes on in a segment of its own."""
     disk = Disk()

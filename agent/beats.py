@@ -15,15 +15,21 @@ class Beats:
     _count: int = 0
     _beat_at: float = 0.0
     _sent: dict[int, Stamp] = field(default_factory=dict)
+    _told: tuple[bool, tuple[str, ...]] | None = None
 
     def due_at(self, every_s: float) -> float:
         """When the next is due; the first is at once."""
         return self._beat_at + every_s if self._count else float("-inf")
 
+    def is_news(self, readiness: Readiness) -> bool:
+        """Whether the hub believes something else of this runner since the last one; the first is sent anyway."""
+        return self._told not in {None, (readiness.ready, readiness.unfit)}
+
     def next(self, moment: Moment, readiness: Readiness) -> Heartbeat:
         """The heartbeat that is sent now."""
         self._beat_at = moment.monotonic
         self._count += 1
+        self._told = readiness.ready, readiness.unfit
         self._sent[self._count] = moment.stamp
         self._sent.pop(self._count - _REMEMBERED, None)
         return Heartbeat(

@@ -55,7 +55,7 @@ from agent.execution_events import (
     Voided,
     Watch,
 )
-from agent.wire.facts import FactBody, ReportFact, RowFact, StartedFact, StopFact, VoidFact, make_fact
+from agent.wire.facts import FactBody, FinalFact, ReportFact, RowFact, StartedFact, StopFact, VoidFact, make_fact
 from agent.wire.messages import Held, StopOrder
 from agent.wire.words import StopCause, VoidReason
 
@@ -109,9 +109,11 @@ class LocalExecution:
     said: bool = False
     """The one fact of what it said beside reports is there."""
     reaped: bool = False
+    output_bytes: int | None = None
+    """How long the output is, once the last fact has said so: nobody may wait for more, or end with less."""
 
     def held(self, output_bytes: int) -> Held:
-        """How a resume names it (P2)."""
+        """How a resume names it (P2); `output_bytes` are known to be in the segments."""
         verdict: Literal["none", "started", "void"] = "none"
         if self.phase in _HAS_STARTED:
             verdict = "started"
@@ -122,7 +124,7 @@ class LocalExecution:
             fence=self.fence,
             verdict=verdict,
             last_fact=self.last_fact,
-            output_bytes=output_bytes,
+            output_bytes=output_bytes if self.output_bytes is None else self.output_bytes,
             ended=self.phase in ENDED,
             task_id=self.task_id or None,
         )
@@ -290,7 +292,7 @@ def _exited(execution: LocalExecution, event: Exited) -> Step:
     free = FreeSlot(tree_empty=not event.exit.survivors)
     if event.final is None:
         return moved, [*effects, free, Conclude()]
-    moved, last = _spool(replace(moved, phase=Phase.FINAL), event.final)
+    moved, last = _finish(moved, event.final)
     return moved, [*effects, *last, free]
 
 
@@ -299,7 +301,11 @@ def _concluded(execution: LocalExecution, event: Concluded) -> Step:
         return execution, []
     if execution.phase is not Phase.EXITED:
         raise IllegalEventError(execution, event)
-    return _spool(replace(execution, phase=Phase.FINAL), event.final)
+    return _finish(execution, event.final)
+
+
+def _finish(execution: LocalExecution, final: FinalFact) -> Step:
+    return _spool(replace(execution, phase=Phase.FINAL, output_bytes=final.output_bytes), final)
 
 
 def _forget_asked(execution: LocalExecution) -> Step:

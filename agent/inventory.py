@@ -38,6 +38,7 @@ def recover(fresh: LocalExecution, facts: Iterable[Fact]) -> LocalExecution:
     """The execution as its spooled facts tell it; `fresh` names it and its slot."""
     phase, last, reaped, reports = Phase.ORDERED, 0, False, 0
     rows, row_bytes, has_spoken = 0, 0, False
+    output_bytes: int | None = None
     stop: StopOrder | None = None
     report: ReportFact | None = None
     for fact in facts:
@@ -49,8 +50,8 @@ def recover(fresh: LocalExecution, facts: Iterable[Fact]) -> LocalExecution:
                 phase = Phase.VOID
             case ExitFact():
                 phase, reaped = Phase.EXITED, True
-            case FinalFact():
-                phase = Phase.FINAL
+            case FinalFact() as said:
+                phase, output_bytes = Phase.FINAL, said.output_bytes
             case StopFact() as said:
                 stop = stop or StopOrder(cause=said.cause, by=said.by)
             case ReportFact() as said:
@@ -76,6 +77,7 @@ def recover(fresh: LocalExecution, facts: Iterable[Fact]) -> LocalExecution:
         row_bytes=row_bytes,
         said=has_spoken,
         reaped=reaped,
+        output_bytes=output_bytes,
     )
 
 

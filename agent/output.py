@@ -80,6 +80,23 @@ class Follower:
         """Remove segments whose bytes all lie before `offset`; returns the bytes freed on disk. Raises OSError."""
         return self._reader.remove_below(offset)
 
+    def sync(self) -> None:
+        """Make durable what can be read there, in place of a writer that is gone. Raises OSError."""
+        numbers = segment_numbers(self._folder, self._disk)
+        for number in numbers:
+            path = self._folder / segment_name(number)
+            try:
+                self._disk.open_regular(path).close()
+            except OSError:
+                continue
+            file = self._disk.open_append(path)
+            try:
+                file.sync()
+            finally:
+                file.close()
+        if numbers:
+            self._disk.sync_folder(self._folder)
+
     def length(self) -> int:
         """Offset behind the last whole frame on disk that can be read."""
         return self.end().offset

@@ -355,10 +355,13 @@ class Session:
             return self._close(CloseReason.HANDSHAKE, f"the resume was not answered within {_RESUME_S:.0f} s")
         if now >= self._heard_at + self.welcome.silence_s * _SILENT_SHARE:
             return self._close(CloseReason.SILENCE, f"nothing heard for {self.welcome.silence_s:.0f} s")
-        return self.heartbeat(moment, readiness)
+        return self._heartbeat(moment, readiness)
 
-    def heartbeat(self, moment: Moment, readiness: Readiness) -> list[Effect]:
-        """A heartbeat now, also out of turn when readiness changed."""
+    def changed(self, moment: Moment, readiness: Readiness) -> list[Effect]:
+        """A heartbeat out of turn where readiness is news: work must not wait for the next one to be asked for."""
+        return self._heartbeat(moment, readiness) if self._beats.is_news(readiness) else []
+
+    def _heartbeat(self, moment: Moment, readiness: Readiness) -> list[Effect]:
         is_heard = self._stage in {Stage.RESUMING, Stage.OPEN}
         return [Send(message=self._beats.next(moment, readiness))] if is_heard else []
 

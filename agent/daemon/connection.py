@@ -34,9 +34,12 @@ from agent.session_effects import (
     WakeOutput,
 )
 from agent.wire.codec import ProtocolError, decode_to_runner, encode, encode_output
+from agent.wire.facts import Gap
 from agent.wire.messages import Forget, Hello, OutputAck, OutputRewind, Progress, ToHub, ToRunner
+from agent.wire.words import GapReason
 
 if TYPE_CHECKING:
+    from agent.daemon.keeper import Keeper
     from agent.daemon.uplink import Uplink
 
 log = logging.getLogger(__name__)
@@ -203,6 +206,7 @@ class Connection:
             self.perform(self.session.slot_free(slot.number, slot.generation, stamp))
         for slot in slots.busy():
             self.perform(self.session.slot_busy(slot.number, slot.generation, slots.closed_because or "not ready"))
+        self.perform(self.session.changed(self._house.moment(), self._house.readiness()))
 
     # --- out ---------------------------------------------------------------------------------------------------------
 
@@ -241,7 +245,16 @@ class Connection:
             self._pace.sent(wish.execution_id, batch.next_offset, self.session.under_way(wish.execution_id), now)
             await self._link.send(encode_output(wish.execution_id, batch.start, batch.chunks))
         elif batch.next_offset == wish.start:
-            self.session.output_missing(wish.execution_id)
+            self._tell_missing(keeper, wish.start)
+
+    def _tell_missing(self, keeper: "Keeper", start: int) -> None:
+        """Nothing can be read: wait for it, or say that it is gone where the last fact has told of it (G5)."""
+        end = keeper.value.output_bytes
+        if end is None or end <= start:
+            self.session.output_missing(keeper.execution_id)
+        else:
+            gap = Gap(start=start, bytes=end - start, reason=GapReason.DELETED, resumed_at=end)
+            self.perform(self.session.output_gap(keeper.execution_id, gap))
 
     async def _tick(self) -> None:
         """Do what time brings, and sleep until there is more: nothing polls."""

@@ -57,6 +57,9 @@ def exit_record(keeper: "Keeper") -> ExitRecord | None:
 
 def _end_of_output(keeper: "Keeper", record: ExitRecord | None) -> tuple[int, bool]:
     """How far the segments can be read, and whether a part of a frame stands behind it."""
+    if record is None or not record.final:
+        # Its shim did not come to that; what is told of the end must hold though the power goes on the next line.
+        keeper.output.sync()
     end = keeper.output.end()
     if record is None or end.offset >= record.output_bytes:
         return end.offset, end.is_torn

@@ -72,6 +72,35 @@ async def test_a_deleted_segment_is_an_exact_gap_and_never_whole(tmp_path: Path,
         assert says in (await rig.botyard("logs", task_id)).err.decode()
 
 
+async def test_output_that_is_deleted_after_its_end_was_told_is_not_waited_for(tmp_path: Path) -> None:
+    """C11, G5: the last fact names bytes that are gone by now: a gap to the byte, and nothing is left here for ever."""
+    async with Rig(tmp_path) as rig:
+        await rig.add_runner("desk-1")
+        await rig.deploy("printer", {"bot.sh": BOT})
+        task_id = await rig.submit("printer", folder=str(tmp_path), blocks="10")
+        await rig.printed(task_id, b"begun\n")
+        execution = (await rig.task(task_id))["execution"]
+        # given an output that ended while the hub was away, whose last fact is in the spool
+        await rig.hub.kill()
+        for name in ("away", "end"):
+            (tmp_path / name).touch()
+        folder = rig.home("desk-1") / "executions" / execution
+        await eventually(lambda: f"{execution} final" in rig.runners["desk-1"].tail(), within=30)
+        # when somebody deletes it, and no daemon has it open any more
+        await rig.runners["desk-1"].kill()
+        for segment in folder.glob("output/*.seg"):
+            segment.unlink()
+        await rig.start_hub()
+        await rig.start_runner("desk-1")
+        task = await rig.finished(task_id, within=60)
+        # then the task tells what is missing, and the runner keeps nothing
+        shown, missing = task["output"], 10 * BLOCK + len(b"the last line\n")
+        assert (task["outcome"], shown["state"]) == ("succeeded", "incomplete"), shown
+        told = [(gap["from"], gap["bytes"], gap["reason"]) for gap in shown["gaps"]]
+        assert told == [(len(b"begun\n"), missing, "deleted")]
+        await eventually(lambda: not folder.exists(), within=30)
+
+
 def _length(output: Path) -> int:
     follower = Follower(output)
     try:

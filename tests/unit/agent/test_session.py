@@ -350,6 +350,16 @@ def test_preparation_is_told_in_a_session_only() -> None:
     assert new_session().news(message) == []
 
 
+def test_what_opens_or_closes_the_runner_is_told_at_once() -> None:
+    """Issue 6, point 7: the hub believes the last heartbeat, and the next may be ten seconds away."""
+    session, closed = open_session(), Readiness(ready=False, unfit=("disk full",))
+    session.tick(moment(1.0), Readiness())
+    assert session.changed(moment(1.1), Readiness(running=1)) == []
+    told = [sent(session.changed(moment(1.2), readiness)) for readiness in (closed, closed, Readiness())]
+    beats = [[beat.unfit for beat in each if isinstance(beat, Heartbeat)] for each in told]
+    assert beats == [[("disk full",)], [], [()]]
+
+
 def test_a_closed_session_says_nothing_more() -> None:
     """Whatever happens here afterwards is told by the next one's inventory."""
     session = at(Stage.CLOSED)
@@ -358,7 +368,7 @@ def test_a_closed_session_says_nothing_more() -> None:
     assert session.inventory([], []) == []
     assert session.next_output() is None
     assert session.output_gap(exe(1), Gap(start=0, reason=GapReason.CAP)) == []
-    assert session.heartbeat(moment(1.0), Readiness()) == []
+    assert session.changed(moment(1.0), Readiness(ready=False, unfit=("disk full",))) == []
     session.output_available(exe(5), 1)
     session.output_sent(exe(5), 1)
     session.output_missing(exe(5))

@@ -11,7 +11,6 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,7 +174,7 @@ def _need_room(settings: "Settings", count: int, path: Path) -> None:
 def _run(path: Path, options: argparse.Namespace) -> int:
     from agent import log
     from agent.daemon.root import run
-    from agent.home import Home, read_membership
+    from agent.home import Home
     from agent.ports import SystemDisk
     from agent.ports.stalls import stalls_told
     from agent.ports.starter import end_with_starter
@@ -193,9 +192,7 @@ def _run(path: Path, options: argparse.Namespace) -> int:
     settings = load_settings(path, current_environment(), chosen)
     log_file = None if options.log_file is None else Path(options.log_file)
     log.set_up(settings.log_level, settings.log_format, log_file)
-    with suppress(OSError):  # told with its remedy below
-        read_membership(path, SystemDisk())  # where there is no runner, no lock is left either
-    home = Home.lock(path, SystemDisk())
+    home = Home.of_runner(path, SystemDisk())
     end_with_starter()
     try:
         home.check_rights()

@@ -52,6 +52,7 @@ def enrol(home: Home, wish: Wish) -> Membership:
         known = home.membership()
         raise SetupError(f"{home.path} is runner {known.name} of {known.hub_url}; enroll --again makes it another one")
     authority = None if wish.ca is None else _read_authority(wish.ca)
+    home.check_place()
     home.find_room()
     key = new_key()
     home_id, fingerprint = home.introduction()

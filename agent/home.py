@@ -19,6 +19,8 @@ import json
 import os
 import secrets
 import sys
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -35,6 +37,10 @@ NAMES = frozenset({
     *("builds", "files", "prepared", "envs", "node", "spares", "tools", "t", "probe"),
 })  # fmt: skip
 """All that a runner makes in its home: a purge removes no folder in which anything else lies."""
+_ENROLLED = frozenset({"home", "key"})
+"""Both are there from before the enrolment on."""
+_STARTED_OVER = ("identity.json", "spool.db", "spool.db-wal", "spool.db-shm")
+"""What may not speak for another runner, beside its executions."""
 _FORMAT = 1
 _ROOM_BYTES = 64 * 1024
 """More than the key and the facts of an enrolment take."""
@@ -73,6 +79,8 @@ class Home:
     def lock(cls, path: Path, disk: Disk) -> "Home":
         """Make the folder where it is missing and take its lock. Raises AgentError when another process holds it."""
         path = path.absolute()
+        if path == path.parent:
+            raise SetupError(f"{path} is the root of a disk: give --home a folder of the runner's own")
         disk.make_folder(path)
         file = (path / "lock").open("ab")
         try:
@@ -83,6 +91,13 @@ class Home:
                 f"another botyard-agent runs in {path}: stop that one, or give this one a --home of its own"
             ) from None
         return cls(path, disk, file)
+
+    @classmethod
+    def of_runner(cls, path: Path, disk: Disk) -> "Home":
+        """As `lock`, of a folder that is a runner's already. Raises SetupError where none is, and leaves nothing."""
+        with suppress(OSError):  # `check_rights` says what to do
+            read_membership(path, disk)
+        return cls.lock(path, disk)
 
     def release(self) -> None:
         """Let the next process in."""
@@ -112,6 +127,15 @@ class Home:
         """What a hub is told that is to enrol this home: (a fresh home id, fingerprint). Nothing is written."""
         return secrets.token_hex(16), self._machine.fingerprint()
 
+    def check_place(self) -> None:
+        """Before a token is used up: `start_over` will remove nothing that no runner made. Raises SetupError."""
+        names = self._disk.names(self.path)
+        held = [name for name in ("executions", *_STARTED_OVER) if name in names]
+        if held and not is_enrolled(names):
+            raise SetupError(
+                f"{self.path} holds {held[0]}, which no runner made: give --home another folder, or move that elsewhere"
+            )
+
     def find_room(self) -> None:
         """Before a token is used up: what enrolment is going to write has room here. Raises OSError."""
         self._disk.write_durable(self.path / "room", bytes(_ROOM_BYTES))
@@ -130,7 +154,7 @@ class Home:
 
         Executions and their facts go; files, builds and environments are named by their content, and stay.
         """
-        for name in ("identity.json", "spool.db", "spool.db-wal", "spool.db-shm"):
+        for name in _STARTED_OVER:
             self._disk.remove(self.path / name)
         self._disk.remove_tree(self.path / "executions")
         self._disk.sync_folder(self.path)
@@ -222,6 +246,11 @@ class Home:
 
     def _write(self, name: str, body: dict[str, Any]) -> None:
         self._disk.write_durable(self.path / name, json.dumps({"format": _FORMAT, **body}).encode())
+
+
+def is_enrolled(names: Collection[str]) -> bool:
+    """Whether a folder that holds `names` is a runner's, or was one before an enrolment that was cut off."""
+    return "identity.json" in names or set(names) >= _ENROLLED
 
 
 def read_membership(path: Path, disk: Disk) -> Membership:

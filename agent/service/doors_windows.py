@@ -59,7 +59,7 @@ def live(options: argparse.Namespace, service: AgentService) -> int:
     path = Path(options.home)
     settings = load_settings(path, current_environment(), {})
     logs.set_up(settings.log_level, settings.log_format, path / "logs" / "agent.log")
-    home = Home.lock(path, SystemDisk())
+    home = Home.of_runner(path, SystemDisk())
     try:
         shims = SessionShims(options.user, path)
         desktops = SessionDesktops(SessionDesktop(options.user, shims.session, lambda number: begin(number, EYE)))

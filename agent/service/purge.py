@@ -6,12 +6,10 @@ Somebody types `--home /`, or enrolled their own home folder: both hold names of
 from collections.abc import Iterable
 from pathlib import PurePosixPath, PureWindowsPath
 
-from agent.home import NAMES
+from agent.home import NAMES, is_enrolled
 from agent.service.spec import SERVICE_HOME, Spec, System
 
 _SHOWN = 3
-_ENROLLED = frozenset({"home", "key"})
-"""Both are there from before the enrolment on."""
 
 
 def why_not_purged(spec: Spec, names: Iterable[str]) -> str:
@@ -21,7 +19,7 @@ def why_not_purged(spec: Spec, names: Iterable[str]) -> str:
         return f"{spec.home} is no runner's folder: give the --home of the runner"
     if not known or spec.home == SERVICE_HOME:
         return ""
-    if "identity.json" not in known and not known >= _ENROLLED:
+    if not is_enrolled(known):
         return f"{spec.home} is no runner's folder: remove it by hand, if it may go"
     if others := sorted(name for name in known if not is_a_runners(name)):
         shown = ", ".join(others[:_SHOWN]) + (f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else "")

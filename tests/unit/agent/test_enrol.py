@@ -74,6 +74,18 @@ def _contents(home: Home) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in home.path.rglob("*") if path.is_file()}
 
 
+@pytest.mark.parametrize("name", ["executions", "spool.db"])
+async def test_a_folder_that_is_no_runners_keeps_what_it_holds(hub: ScriptedHub, home: Home, name: str) -> None:
+    """Enrolment removes what an earlier runner left here; what somebody else keeps under that name is not its own."""
+    kept = home.path / name / "my own" if name == "executions" else home.path / name
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text("dear")
+    with pytest.raises(SetupError, match=f"holds {name}, which no runner made: give --home another folder"):
+        await do(home, hub, again=True)
+    assert kept.read_text() == "dear"
+    assert not hub.enrolments
+
+
 async def test_who_is_refused_again_is_the_runner_that_it_was(hub: ScriptedHub, home: Home) -> None:
     """A token that is used up, or a hub that is away, costs nothing; the next token makes another runner of it."""
     await do(home, hub)

@@ -32,6 +32,12 @@ def home(tmp_path: Path) -> Iterator[Home]:
     home.release()
 
 
+def test_the_root_of_a_disk_is_no_home() -> None:
+    """A lock, a key and executions are not strewn over it."""
+    with pytest.raises(SetupError, match="root of a disk: give --home a folder of the runner's own"):
+        Home.lock(Path("/"), SystemDisk())
+
+
 def test_only_one_process_has_a_home(home: Home) -> None:
     """Packaging §2: 75, the manager tries again."""
     with pytest.raises(AgentError, match="another botyard-agent") as found:

@@ -1,13 +1,18 @@
 """Starting what makes up a virtual desktop: programs that outlive the daemon, and hear none of its signals."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from agent.process import KILL
+
+END_S = 2.0
+"""What ends by itself, or when it is asked to, has so long."""
 _INHERITED = ("PATH", "LANG", "TZ")
 
 
@@ -57,6 +62,16 @@ def send(pidfd: int, number: int) -> None:
     if sys.platform == "linux":
         with suppress(OSError):
             signal.pidfd_send_signal(pidfd, number)
+
+
+async def gone_or_killed(gone: Callable[[], Awaitable[None]], pidfd: int) -> None:
+    """Wait until the process that is held has ended, by `gone`, and kill it after two seconds."""
+    try:
+        async with asyncio.timeout(END_S):
+            await gone()
+    except TimeoutError:
+        send(pidfd, KILL)
+        await gone()
 
 
 def never_waits(fd: int) -> None:

@@ -18,13 +18,12 @@ from agent.cgroups.groups import Group, make_group, remove_group
 from agent.desktops import x11
 from agent.desktops.authority import authority, new_cookie
 from agent.desktops.choice import VirtualPlan
-from agent.desktops.programs import collect, hold, never_waits, send, start_program
+from agent.desktops.programs import END_S, collect, gone_or_killed, hold, never_waits, send, start_program
 from agent.desktops.records import Made, Record, Records
 from agent.process import KILL, open_process, start_of
 from agent.process_watch import wait_gone
 
 START_S = 10.0
-_END_S = 2.0
 _SAID_BYTES = 4096
 _NUMBER_BYTES = 16
 
@@ -59,18 +58,13 @@ class Server:
     async def end(self) -> None:
         """Ask it to end, kill it after two seconds; it has ended on return."""
         send(self.pidfd, signal.SIGTERM)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_END_S):
-                await self.gone()
-                return
-        send(self.pidfd, KILL)
-        await self.gone()
+        await gone_or_killed(self.gone, self.pidfd)
 
     async def drop(self) -> None:
         """End it at once: nobody was given it."""
         send(self.pidfd, KILL)
         with suppress(TimeoutError):
-            async with asyncio.timeout(_END_S):
+            async with asyncio.timeout(END_S):
                 await self.gone()
         self.forget()
 

@@ -5,17 +5,17 @@ import logging
 import os
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from agent.desktops.programs import collect, send, start_program
+from agent.desktops.programs import collect, gone_or_killed, start_program
 from agent.desktops.records import Records
 from agent.desktops.server import Server
-from agent.process import KILL, open_process, start_of
+from agent.process import open_process, start_of
 from agent.process_watch import wait_gone
 
 log = logging.getLogger(__name__)
 _PAUSE_S, _PAUSE_MAX_S = 0.5, 60.0
-_END_S = 2.0
 
 
 class WindowManager:
@@ -93,7 +93,7 @@ class WindowManager:
         pidfd = open_process(pid, start) if pid else None
         if pidfd is not None:
             try:
-                await _wait_or_kill(pid, start, pidfd)
+                await gone_or_killed(partial(wait_gone, pid, start, pidfd), pidfd)
             finally:
                 os.close(pidfd)
         self._collect()
@@ -102,12 +102,3 @@ class WindowManager:
         if self._pid is not None:
             collect(self._pid)
         self._pid = None
-
-
-async def _wait_or_kill(pid: int, start: str, pidfd: int) -> None:
-    try:
-        async with asyncio.timeout(_END_S):
-            await wait_gone(pid, start, pidfd)
-    except TimeoutError:
-        send(pidfd, KILL)
-        await wait_gone(pid, start, pidfd)

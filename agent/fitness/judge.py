@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from agent.desktops.facts import DesktopFacts
 from agent.fitness.facts import BROWSER, Fault, MachineFacts, Wanted
-from agent.wire.condition import FaultCode
+from agent.wire.condition import UNREACHED, FaultCode
 
 _MIB = 1024 * 1024
 _RUNNABLE = "chmod +x it, or mend the setting applications"
@@ -21,7 +21,7 @@ def faults_of_desktop(facts: DesktopFacts, wanted: Wanted, *, is_used: bool = Fa
     """All that is wrong with one. While a bot has it (`is_used`), its windows and colours are the bot's."""
     if facts.kind in {"none", "unknown"} or facts.problem:
         problem = facts.problem or "the system does not tell it"
-        return [Fault(code=FaultCode.GONE, message=f"it is not reached: {problem}", remedy=facts.remedy)]
+        return [Fault(code=FaultCode.GONE, message=f"{UNREACHED}{problem}", remedy=facts.remedy)]
     faults = [*_session(facts), *_measures(facts, wanted)]
     if not is_used and not faults:
         # Behind a lock screen, or without a screen, pictures and windows say nothing.

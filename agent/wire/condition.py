@@ -19,6 +19,8 @@ APPLICATIONS_MAX = 64
 PIXELS_MAX = 16384
 """Of a desktop's side: what X servers and Windows can have."""
 SIZE_FORM = f"WIDTHxHEIGHT in pixels, as 1920x1080, from 320x200 to {PIXELS_MAX}x{PIXELS_MAX}"
+UNREACHED = "it is not reached: "
+"""How a runner begins to say that a desktop is gone; the reason follows."""
 DPI_MAX = 10_000
 """More is no scale of texts: any program of a session may set its number."""
 

@@ -230,8 +230,6 @@ def _without_since(condition: Condition) -> dict[str, Any]:
 _WORDS = {FaultCode.LOCKED: "is locked", FaultCode.DISCONNECTED: "is disconnected"}
 _IT = "it "
 """Messages that begin so are of the desktop: its name goes in its place."""
-UNREACHED = "it is not reached: "
-"""How runners begin to say that a desktop is gone."""
 
 
 def sentence(desktop: DesktopState | None, fault: ConditionFault, now: datetime) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from agent.wire.condition import FaultCode
+from agent.wire.condition import UNREACHED, FaultCode
 from agent.wire.words import DesktopNeed, Outcome
 from hub.domain import condition as conditions
 
@@ -204,7 +204,7 @@ def _trouble(attempt: Attempt, fault: Mapping[str, Any]) -> Trouble | None:
     when = "" if is_late else " while it ran"
     told = f"{attempt.runner} became unfit{when}: {_words(fault)}"
     if fault["code"] == FaultCode.GONE and fault["slot"] is not None:
-        why = str(fault["message"]).removeprefix(conditions.UNREACHED)
+        why = str(fault["message"]).removeprefix(UNREACHED)
         # A virtual one that is gone has no display any more, and is called by its slot.
         place = f"of slot {fault['slot']}"
         named = place if fault["desktop"] == place else f"{place} ({fault['desktop']})"

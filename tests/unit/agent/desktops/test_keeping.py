@@ -145,7 +145,7 @@ async def test_a_window_manager_leaves_no_zombie(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends_by_itself: bool
 ) -> None:
     """It hears of its server's end a moment later, or never."""
-    monkeypatch.setattr("agent.desktops.window_manager._END_S", 30.0 if ends_by_itself else 0.05)
+    monkeypatch.setattr("agent.desktops.programs.END_S", 30.0 if ends_by_itself else 0.05)
     program = tmp_path / "manager"
     program.write_text(f"#!/bin/sh\nwhile [ ! -e {tmp_path}/over ]; do sleep 0.05; done\n")
     program.chmod(0o700)

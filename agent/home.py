@@ -133,7 +133,8 @@ class Home:
         held = [name for name in ("executions", *_STARTED_OVER) if name in names]
         if held and not is_enrolled(names):
             raise SetupError(
-                f"{self.path} holds {held[0]}, which no runner made: give --home another folder, or move that elsewhere"
+                f"{self.path} is no runner's folder, and enrolment would remove its {held[0]}: "
+                "give --home another folder, or move that elsewhere"
             )
 
     def find_room(self) -> None:

@@ -80,7 +80,7 @@ async def test_a_folder_that_is_no_runners_keeps_what_it_holds(hub: ScriptedHub,
     kept = home.path / name / "my own" if name == "executions" else home.path / name
     kept.parent.mkdir(exist_ok=True)
     kept.write_text("dear")
-    with pytest.raises(SetupError, match=f"holds {name}, which no runner made: give --home another folder"):
+    with pytest.raises(SetupError, match=f"would remove its {name}: give --home another folder"):
         await do(home, hub, again=True)
     assert kept.read_text() == "dear"
     assert not hub.enrolments

@@ -310,6 +310,7 @@ def _target(tx: Transaction, label: str) -> tuple[dict[str, str], str | None, st
 def _rows(tx: Transaction, table: str, where: dict[str, Any]) -> list[dict[str, Any]]:
     made = tables.metadata.tables[table]
     statement = sa.select(made).where(*(made.c[name] == value for name, value in where.items()))
+    statement = statement.order_by(*made.primary_key.columns)
     return [dict(row) for row in tx.connection.execute(statement).mappings()]
 
 

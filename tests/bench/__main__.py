@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import connections, items, machine, placement, starts, triggers, work
+from tests.bench import connections, desktops, items, machine, placement, starts, triggers, work
 from tests.bench.figures import table
 from tests.bench.masking import masking
 from tests.support.rig import Rig
@@ -33,6 +33,7 @@ class Rounds:
     herd: int = 1000
     items: int = 100_000
     items_s: float = 5
+    watched_s: float = 20
     plain: int = 1000
     tls: int = 1000
 
@@ -52,6 +53,7 @@ QUICK = Rounds(
     herd=200,
     items=5000,
     items_s=2,
+    watched_s=5,
     plain=250,
     tls=0,
 )
@@ -78,6 +80,7 @@ async def measure(folder: Path, rounds: Rounds) -> dict[str, float]:
     measured |= await triggers.lateness(folder, rounds.triggers, rounds.trigger_s)
     measured |= await triggers.herd(folder, rounds.herd)
     measured |= await items.measure(folder / "items", rounds.items, rounds.items_s)
+    measured |= await desktops.measure(folder / "desk", rounds.watched_s)
     if rounds.plain:
         measured["kb_per_connection"] = await connections.measure(rounds.plain, tls=False)
     if rounds.tls:

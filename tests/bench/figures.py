@@ -49,6 +49,8 @@ FIGURES = (
     Figure(name="why_max_ms", unit="ms", about="the same, the slowest", aim=100),
     Figure(name="hub_start_s", unit="s", about="hub: process start to ready", aim=1.5),
     Figure(name="daemon_start_s", unit="s", about="daemon: process start to linked", aim=1.5),
+    Figure(name="desktop_ready_ms", unit="ms", about="a virtual desktop: exec to an answer to its cookie", aim=500),
+    Figure(name="live_view_share", unit="", about="of a core, for watching a still desktop of 1280x720", aim=0.05),
     Figure(name="zygote_fork_ms", unit="ms", about="the next idle shim"),
     Figure(name="hub_rss_mb", unit="MB", about="hub after all of it", aim=110),
     Figure(name="daemon_rss_mb", unit="MB", about="daemon before its first bot", aim=60),

@@ -131,7 +131,7 @@ class Home:
         """Before a token is used up: `start_over` will remove nothing that no runner made. Raises SetupError."""
         names = self._disk.names(self.path)
         held = [name for name in ("executions", *_STARTED_OVER) if name in names]
-        if held and not is_enrolled(names):
+        if held and not is_runners_folder(names):
             raise SetupError(
                 f"{self.path} is no runner's folder, and enrolment would remove its {held[0]}: "
                 "give --home another folder, or move that elsewhere"
@@ -249,7 +249,7 @@ class Home:
         self._disk.write_durable(self.path / name, json.dumps({"format": _FORMAT, **body}).encode())
 
 
-def is_enrolled(names: Collection[str]) -> bool:
+def is_runners_folder(names: Collection[str]) -> bool:
     """Whether a folder that holds `names` is a runner's, or was one before an enrolment that was cut off."""
     return "identity.json" in names or set(names) >= _ENROLLED
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from agent.wire.codec import ProtocolError
-from agent.wire.facts import Fact
+from agent.wire.facts import Fact, Gap
 from agent.wire.limits import CONNECTION_FACTS_IN_FLIGHT, FACTS_IN_FLIGHT
+from agent.wire.words import GapReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +148,13 @@ class OutputLane:
         """Bytes before `to` were sent, or are known to be gone."""
         self.sent = max(self.sent, to)
         self.reached = max(self.reached, self.sent)
+
+    def missing(self, end: int | None) -> Gap | None:
+        """Nothing can be read at `sent`: a gap where the last fact told of an `end` behind it, else wait for more."""
+        if end is not None and end > self.sent:
+            return Gap(start=self.sent, bytes=end - self.sent, reason=GapReason.DELETED, resumed_at=end)
+        self.available = min(self.available, self.sent)
+        return None
 
     def ack(self, have: int, safe: int) -> None:
         """The hub's watermarks; they never go back on one connection."""

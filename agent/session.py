@@ -311,11 +311,11 @@ class Session:
         if execution_id in self._lanes:
             self._lanes[execution_id].output.moved(end)
 
-    def output_missing(self, execution_id: str) -> None:
-        """Nothing could be read where something was said to be: wait for the next doorbell."""
-        if execution_id in self._lanes:
-            lane = self._lanes[execution_id].output
-            lane.available = min(lane.available, lane.sent)
+    def output_missing(self, execution_id: str, end: int | None = None) -> list[Effect]:
+        """Nothing can be read where something should be: wait for it, or tell that it is gone up to a told `end`."""
+        lanes = self._lanes.get(execution_id)
+        gap = lanes.output.missing(end) if lanes is not None else None
+        return self.output_gap(execution_id, gap) if gap is not None else []
 
     def output_gap(self, execution_id: str, gap: Gap) -> list[Effect]:
         """Bytes are missing here: said once for each pass over that place."""

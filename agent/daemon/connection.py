@@ -34,12 +34,9 @@ from agent.session_effects import (
     WakeOutput,
 )
 from agent.wire.codec import ProtocolError, decode_to_runner, encode, encode_output
-from agent.wire.facts import Gap
 from agent.wire.messages import Forget, Hello, OutputAck, OutputRewind, Progress, ToHub, ToRunner
-from agent.wire.words import GapReason
 
 if TYPE_CHECKING:
-    from agent.daemon.keeper import Keeper
     from agent.daemon.uplink import Uplink
 
 log = logging.getLogger(__name__)
@@ -233,7 +230,7 @@ class Connection:
         except OSError as error:
             # A bot of our own user can spoil its own output; that must not cost the others their daemon.
             log.error("%s: its output cannot be read: %s", wish.execution_id, error)  # noqa: TRY400
-            self.session.output_missing(wish.execution_id)
+            self.perform(self.session.output_missing(wish.execution_id))
             return
         # Gaps wait among the messages, which go before the next output.
         for gap in batch.gaps:
@@ -245,16 +242,7 @@ class Connection:
             self._pace.sent(wish.execution_id, batch.next_offset, self.session.under_way(wish.execution_id), now)
             await self._link.send(encode_output(wish.execution_id, batch.start, batch.chunks))
         elif batch.next_offset == wish.start:
-            self._tell_missing(keeper, wish.start)
-
-    def _tell_missing(self, keeper: "Keeper", start: int) -> None:
-        """Nothing can be read: wait for it, or say that it is gone where the last fact has told of it (G5)."""
-        end = keeper.value.output_bytes
-        if end is None or end <= start:
-            self.session.output_missing(keeper.execution_id)
-        else:
-            gap = Gap(start=start, bytes=end - start, reason=GapReason.DELETED, resumed_at=end)
-            self.perform(self.session.output_gap(keeper.execution_id, gap))
+            self.perform(self.session.output_missing(wish.execution_id, keeper.value.output_bytes))
 
     async def _tick(self) -> None:
         """Do what time brings, and sleep until there is more: nothing polls."""

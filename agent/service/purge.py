@@ -6,7 +6,7 @@ Somebody types `--home /`, or enrolled their own home folder: both hold names of
 from collections.abc import Iterable
 from pathlib import PurePosixPath, PureWindowsPath
 
-from agent.home import NAMES, is_enrolled
+from agent.home import NAMES, is_runners_folder
 from agent.service.spec import SERVICE_HOME, Spec, System
 
 _SHOWN = 3
@@ -19,7 +19,7 @@ def why_not_purged(spec: Spec, names: Iterable[str]) -> str:
         return f"{spec.home} is no runner's folder: give the --home of the runner"
     if not known or spec.home == SERVICE_HOME:
         return ""
-    if not is_enrolled(known):
+    if not is_runners_folder(known):
         return f"{spec.home} is no runner's folder: remove it by hand, if it may go"
     if others := sorted(name for name in known if not is_a_runners(name)):
         shown = ", ".join(others[:_SHOWN]) + (f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else "")

@@ -123,7 +123,9 @@ async def test_a_runner_that_cannot_join_says_why(tmp_path: Path) -> None:
         said.add("a home without rights", await rig.run(*line), 78, "/sys/botyard.*--home")
         (tmp_path / "home-file").write_text("x")
         no_folder = await rig.run(*run, str(tmp_path / "home-file"))
-        said.add("a home that is a file", no_folder, 2, "--home: .*is a file where a folder has to be: name another")
+        said.add(
+            "a home that is a file", no_folder, 2, "--home: .*is a file where a folder has to be: name another place"
+        )
 
         scripted = ScriptedRunner(url=rig.url, client=client)
         token = (await rig.botyard("runner", "token", "--json")).json()["token"]

@@ -204,6 +204,15 @@ def test_what_cannot_be_read_yet_waits_for_the_next_doorbell() -> None:
     assert session.next_output() is not None
 
 
+def test_what_the_last_fact_has_told_of_and_is_gone_is_a_gap() -> None:
+    """G5, C11: nobody waits for it; what is no longer than that is waited for as ever."""
+    session = with_output(100)
+    gap = Gap(start=0, bytes=100, reason=GapReason.DELETED, resumed_at=100)
+    assert sent(session.output_missing(exe(1), 100)) == [OutputGap(execution_id=exe(1), gap=gap)]
+    assert session.output_missing(exe(1), 100) == []
+    assert session.next_output() is None
+
+
 def test_a_hub_that_is_ahead_of_the_file_is_normal() -> None:
     """§3: after a reboot."""
     session = welcomed_session()
